@@ -1,0 +1,1 @@
+"""A durable job service whose cancel is kept."""

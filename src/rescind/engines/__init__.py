@@ -1,0 +1,1 @@
+"""Where runs happen, and how they are stopped."""

@@ -1,0 +1,48 @@
+"""Every exception of Rescind's own.
+
+A *refusal* (a FAILURE answer to one item or request) is a value, not an exception of the store or
+the lifecycle; :class:`RequestRefused` only carries one from a handler to the gate.
+
+::
+
+    RescindError
+    ├── ConfigurationError      settings, job modules or definitions are wrong     (exit code 3)
+    ├── CannotStart             the port or the database file is taken             (exit code 3)
+    ├── SchemaError             the database has another schema than this program  (exit code 4)
+    ├── StoreUnavailable        the database did not answer; nothing was changed, or the caller
+    │                           cannot know
+    └── RequestRefused          a whole request is refused, with a Vault error type
+"""
+
+
+class RescindError(Exception):
+    """The root: anything Rescind raises on purpose."""
+
+
+class ConfigurationError(RescindError):
+    """What a person set up cannot work. ``problems`` are whole sentences, all found at once."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CannotStart(RescindError):
+    """The service cannot start here and now; the message says what is in its way."""
+
+
+class SchemaError(RescindError):
+    """The database's schema is not one this program can serve; the message names both."""
+
+
+class StoreUnavailable(RescindError):
+    """The database could not do what was asked. The driver's own error is the cause."""
+
+
+class RequestRefused(RescindError):
+    """A request that is refused as a whole: ``type`` is one of Vault's error types."""
+
+    def __init__(self, type: str, message: str) -> None:
+        super().__init__(message)
+        self.type = type
+        self.message = message

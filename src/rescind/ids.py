@@ -1,0 +1,25 @@
+"""The only module that draws randomness."""
+
+import secrets
+
+_PASSWORD_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 l I
+
+
+def session_id() -> str:
+    """A session id as Vault's look: 128 upper-case hexadecimal digits, 512 random bits."""
+    return secrets.token_hex(64).upper()
+
+
+def request_id() -> str:
+    """An id for one request, as sent in ``X-VaultAPI-ExecutionId``."""
+    return secrets.token_hex(16)
+
+
+def worker_id() -> str:
+    """An id for one life of one worker."""
+    return f"worker-{secrets.token_hex(6)}"
+
+
+def password() -> str:
+    """24 characters (about 140 bits) that a person can type without mistaking one for another."""
+    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(24))

@@ -1,0 +1,208 @@
+"""Frozen values that travel between the layers. Instants are aware datetimes in UTC."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+from rescind import limits
+from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, Evidence, Move, Status
+
+SYSTEM_USER_ID = 1
+"""The user in whose name the service itself acts; as in Vault."""
+
+DEFAULT_QUEUE = "default__c"
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """Who makes a move, why, and by which request: what an event keeps."""
+
+    user_id: int = SYSTEM_USER_ID
+    by: str
+    """``user``, ``scheduler``, ``canceller``, ``rescuer`` or a worker's id."""
+    reason: str | None = None
+    request_id: str | None = None
+
+
+class JobMetadata(Struct, frozen=True, kw_only=True):
+    """What ``@job`` declares: how jobs of this name run and may be stopped."""
+
+    name: str
+    processor: str
+    """Where the code is, as ``module:attribute``."""
+    title: str
+    queue: str = DEFAULT_QUEUE
+    idempotent: bool = False
+    cancellable_in: frozenset[Status] = CANCELLABLE_IN_DEFAULT
+    grace_seconds: float = limits.GRACE_SECONDS_DEFAULT
+    timeout_seconds: float = limits.TIMEOUT_MINUTES_DEFAULT * 60.0
+    inactivity_seconds: float | None = None
+    attempts_max: int = 1
+    retry_seconds: float = limits.RETRY_SECONDS_DEFAULT
+
+
+class NewJob(Struct, frozen=True, kw_only=True):
+    """A job to submit. What decides about it later is copied from its metadata to its row."""
+
+    metadata: JobMetadata
+    title: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    run_at: datetime | None = None
+    """None or past: due now."""
+    priority: int = limits.PRIORITY_DEFAULT
+    method: str | None = None
+    """The HTTP method of the request that submitted it."""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One instance, as its row stands."""
+
+    id: int
+    job_metadata: str
+    title: str
+    status: Status
+    method: str | None
+    priority: int
+    parameters: Mapping[str, Any]
+    queue: str
+    processor: str
+    cancellable_in: frozenset[Status]
+    grace_seconds: float
+    timeout_seconds: float
+    inactivity_seconds: float | None
+    idempotent: bool
+    attempts_max: int
+    retry_seconds: float
+    created_by: int
+    created_at: datetime
+    modified_by: int
+    modified_at: datetime
+    run_at: datetime
+    """The planned start."""
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempt: int
+    """How often it has been claimed; 0 before the first claim."""
+    worker: str | None
+    """Who holds its lease."""
+    evidence: Evidence | None
+    """How its last run stopped."""
+    error: str | None
+    result: Any
+    progress_done: int | None
+    progress_total: int | None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One move of one job."""
+
+    id: int
+    job_id: int
+    move: Move
+    from_status: Status | None
+    to_status: Status
+    at: datetime
+    user_id: int
+    by: str
+    reason: str | None
+    request_id: str | None
+    attempt: int
+    evidence: Evidence | None
+
+
+class RunRef(Struct, frozen=True):
+    """One execution of one job. The attempt fences it: writes of an earlier run do not land."""
+
+    job_id: int
+    attempt: int
+
+
+class RunEnd(Struct, frozen=True, kw_only=True):
+    """How a run ended, as a worker reports it to the store."""
+
+    run: RunRef
+    status: Status
+    """For *finish*: a final status."""
+    evidence: Evidence
+    error: str | None = None
+    result: Any = None
+
+
+class RunProgress(Struct, frozen=True, kw_only=True):
+    """How far a run has come: ``done`` of ``total``."""
+
+    run: RunRef
+    done: int
+    total: int
+
+
+class LogChunk(Struct, frozen=True, kw_only=True):
+    """Whole lines of one job's log, each ``{instant} {text}\\n``, oldest first."""
+
+    job_id: int
+    text: str
+
+
+class StoredLogChunk(Struct, frozen=True, kw_only=True):
+    """A chunk as kept. ``start_byte`` counts from the first byte ever logged, so that a gap
+    between two chunks is what was dropped."""
+
+    start_byte: int
+    text: str
+    after_cancel: bool
+
+
+class CancelCode(StrEnum):
+    """What became of one item of a cancel request."""
+
+    ACCEPTED = "ACCEPTED"
+    ALREADY_CANCELLING = "ALREADY_CANCELLING"
+    ALREADY_CANCELLED = "ALREADY_CANCELLED"
+    FINISHED = "FINISHED"
+    NOT_CANCELLABLE = "NOT_CANCELLABLE"
+    UNKNOWN = "UNKNOWN"
+    """No such job, or none that the caller may see: nobody can tell which."""
+    INVALID_ID = "INVALID_ID"
+
+
+class CancelVerdict(Struct, frozen=True):
+    """The store's answer for one job it found: ``status`` is where the job stands now."""
+
+    accepted: bool
+    status: Status
+
+
+class CancelOutcome(Struct, frozen=True, kw_only=True):
+    """The answer to item *i* of a cancel request."""
+
+    code: CancelCode
+    job_id: int | None = None
+    status: Status | None = None
+    message: str | None = None
+    """Why not, for an INVALID_ID."""
+
+
+class BadItem(Struct, frozen=True):
+    """An item of a request that is not what it must be; ``message`` says why."""
+
+    message: str
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """A person or program that may sign in."""
+
+    id: int
+    name: str
+    permissions: frozenset[str]
+    active: bool
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A signed-in user's session, found by its id."""
+
+    user: User
+    created_at: datetime
+    seen_at: datetime

@@ -1,0 +1,1 @@
+"""What happens on its own: one loop per file, and the supervisor that drives them."""

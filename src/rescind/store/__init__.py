@@ -1,0 +1,1 @@
+"""Durable state: one method per move and per read."""
