@@ -40,9 +40,9 @@ class StoreUnavailable(RescindError):
 
 
 class RequestRefused(RescindError):
-    """A request that is refused as a whole: ``type`` is one of Vault's error types."""
+    """A request that is refused as a whole: ``error_type`` is one of Vault's error types."""
 
-    def __init__(self, type: str, message: str) -> None:
+    def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
-        self.type = type
+        self.error_type = error_type
         self.message = message

@@ -2,7 +2,7 @@
 
 import secrets
 
-_PASSWORD_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 l I
+_LEGIBLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 l I
 
 
 def session_id() -> str:
@@ -22,4 +22,4 @@ def worker_id() -> str:
 
 def password() -> str:
     """24 characters (about 140 bits) that a person can type without mistaking one for another."""
-    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(24))
+    return "".join(secrets.choice(_LEGIBLE) for _ in range(24))

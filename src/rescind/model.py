@@ -125,10 +125,26 @@ class RunEnd(Struct, frozen=True, kw_only=True):
 
     run: RunRef
     status: Status
-    """For *finish*: a final status."""
+    """One that *finish* leads to."""
     evidence: Evidence
     error: str | None = None
     result: Any = None
+
+
+class RunRetry(Struct, frozen=True, kw_only=True):
+    """A run whose code raised and that is to be tried again ``delay_seconds`` from now."""
+
+    run: RunRef
+    evidence: Evidence
+    error: str
+    delay_seconds: float
+
+
+class RunRelease(Struct, frozen=True, kw_only=True):
+    """A run that its worker gives back without an ending: it has stopped, as ``evidence`` says."""
+
+    run: RunRef
+    evidence: Evidence
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
@@ -140,7 +156,7 @@ class RunProgress(Struct, frozen=True, kw_only=True):
 
 
 class LogChunk(Struct, frozen=True, kw_only=True):
-    """Whole lines of one job's log, each ``{instant} {text}\\n``, oldest first."""
+    """Whole lines of one job's log, each ``{instant} {text}`` and a line feed, oldest first."""
 
     job_id: int
     text: str
@@ -168,10 +184,11 @@ class CancelCode(StrEnum):
     INVALID_ID = "INVALID_ID"
 
 
-class CancelVerdict(Struct, frozen=True):
-    """The store's answer for one job it found: ``status`` is where the job stands now."""
+class Verdict(Struct, frozen=True):
+    """The store's answer about one job it found: whether the move landed, and where the job
+    stands now."""
 
-    accepted: bool
+    landed: bool
     status: Status
 
 

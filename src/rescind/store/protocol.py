@@ -1,0 +1,237 @@
+"""The seam between Rescind and its databases: one method per move, per write and per read.
+
+Every move is one conditional write. What it returns says which jobs it moved; a job that is not
+named did not stand where the move starts from, and nothing of it was changed. All instants are
+the store's own. Any method raises StoreUnavailable when the database cannot do it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from rescind.model import (
+    Actor,
+    Event,
+    Job,
+    JobMetadata,
+    LogChunk,
+    NewJob,
+    RunEnd,
+    RunProgress,
+    RunRef,
+    RunRelease,
+    RunRetry,
+    Session,
+    StoredLogChunk,
+    User,
+    Verdict,
+)
+
+
+class Channel(StrEnum):
+    """What a wake-up is about. A wake-up may be lost or doubled: the rows decide."""
+
+    SCHEDULED = "scheduled"
+    """Something was scheduled or held: the next due time may be earlier now."""
+    QUEUED = "queued"
+    """There may be something to claim."""
+    CANCELLING = "cancelling"
+    """A cancel was accepted."""
+    RELEASED = "released"
+    """A run was given back."""
+
+
+class JobStore(Protocol):
+    """Jobs, their events and their logs."""
+
+    # Moves
+
+    def submit(self, jobs: Sequence[NewJob], actor: Actor) -> list[int]:
+        """Insert all of ``jobs``; their ids, in order."""
+        ...
+
+    def start(
+        self, job_id: int, actor: Actor, *, hold_seconds: float, owner: int | None
+    ) -> Verdict | None:
+        """Let a SCHEDULED job run now, after ``hold_seconds`` in QUEUEING.
+
+        None: there is no such job, or ``owner`` is given and did not submit it.
+        """
+        ...
+
+    def stage(self, actor: Actor, *, limit: int) -> list[int]:
+        """Queue up to ``limit`` SCHEDULED jobs whose run date has come."""
+        ...
+
+    def queue(self, actor: Actor, *, limit: int) -> list[int]:
+        """Queue up to ``limit`` QUEUEING jobs that nothing holds back any more."""
+        ...
+
+    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
+        """Give up to ``limit`` QUEUED jobs of these processors to the worker ``actor.by``.
+
+        In order of priority, run date and id. Each is RUNNING, under a lease, and counts one
+        more attempt.
+        """
+        ...
+
+    def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
+        """End the runs that are still RUNNING under the worker ``actor.by`` and their attempt."""
+        ...
+
+    def retry(self, actor: Actor, retries: Sequence[RunRetry]) -> set[int]:
+        """As finish, but schedule the jobs again."""
+        ...
+
+    def rescue(self, actor: Actor, *, limit: int) -> list[int]:
+        """Take up to ``limit`` RUNNING jobs away from leases that are over."""
+        ...
+
+    def cancel(
+        self, ids: Sequence[int], actor: Actor, *, running_allowed: bool, owner: int | None
+    ) -> dict[int, Verdict]:
+        """Accept the cancel of every job of ``ids`` whose row permits it, in one transaction.
+
+        Returns a verdict for each id that exists and, if ``owner`` is given, that this user
+        submitted. Ids may repeat; there is one verdict for each.
+        """
+        ...
+
+    def settle(self, actor: Actor, *, limit: int) -> list[int]:
+        """Make up to ``limit`` CANCELLING jobs CANCELLED: those that never ran, whose run has
+        stopped, or whose lease is over.
+        """
+        ...
+
+    def miss(self, ids: Sequence[int], actor: Actor) -> list[int]:
+        """Give up occurrences that were found too late."""
+        ...
+
+    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[int]:
+        """Give up jobs that have been due for ``unknown_seconds`` while no live worker has known
+        their processor.
+        """
+        ...
+
+    # Writes that are not moves
+
+    def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
+        """Give back runs that stopped without an ending, with the evidence of how.
+
+        CANCELLING ones can settle then, RUNNING ones be rescued.
+        """
+        ...
+
+    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> None:
+        """Keep how far runs have come; dropped for a run that is no longer RUNNING."""
+        ...
+
+    def append_log(self, chunks: Sequence[LogChunk]) -> None:
+        """Append to logs, marked when the job's cancel was accepted before; long logs lose their
+        middle.
+        """
+        ...
+
+    def register(self, metadata: Sequence[JobMetadata], *, processors: Sequence[str]) -> list[str]:
+        """Keep what ``@job`` declares, and that a live worker knows these processors.
+
+        Returns the queues they name that do not exist; then nothing was written.
+        """
+        ...
+
+    # Reads
+
+    def may_enter(self, worker: str, run: RunRef) -> bool:
+        """Whether the run is still RUNNING under this worker and attempt."""
+        ...
+
+    def stops_wanted(self, worker: str) -> list[RunRef]:
+        """The worker's runs that are CANCELLING and have not stopped yet."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """When the next SCHEDULED or QUEUEING job is due."""
+        ...
+
+    def job(self, job_id: int) -> Job | None:
+        """One job."""
+        ...
+
+    def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:
+        """Up to ``limit`` jobs with ids less than ``below``, newest first; of ``owner`` only, if
+        given.
+        """
+        ...
+
+    def events(self, job_id: int) -> list[Event]:
+        """Every move of one job, in order."""
+        ...
+
+    def log(self, job_id: int) -> list[StoredLogChunk]:
+        """What is kept of one job's log, in order."""
+        ...
+
+    def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:
+        """The job metadata of these names, as far as they exist."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Users and their sessions. Session ids come hashed."""
+
+    def add_user(self, name: str, password_hash: str, permissions: frozenset[str]) -> int | None:
+        """A new user's id; None when the name is taken."""
+        ...
+
+    def users(self) -> list[User]:
+        """Everyone but the system."""
+        ...
+
+    def user_by_name(self, name: str) -> tuple[User, str | None] | None:
+        """A user and the hash of their password."""
+        ...
+
+    def set_active(self, user_id: int, active: bool) -> None:
+        """Let a user in; or no longer, and end their sessions."""
+        ...
+
+    def set_password(self, user_id: int, password_hash: str) -> None:
+        """Change a password, and end the user's sessions."""
+        ...
+
+    def open_session(self, user_id: int, id_hash: bytes, *, inactive_seconds: float) -> None:
+        """Keep a new session, and forget those that are over."""
+        ...
+
+    def session(self, id_hash: bytes, *, inactive_seconds: float) -> Session | None:
+        """A living session of an active user."""
+        ...
+
+    def touch_session(self, id_hash: bytes) -> None:
+        """The session was used just now."""
+        ...
+
+    def close_session(self, id_hash: bytes) -> None:
+        """The session is over."""
+        ...
+
+
+class Store(JobStore, AccountStore, Protocol):
+    """Everything that is durable."""
+
+    def now(self) -> datetime:
+        """The store's own time, which all its instants are taken from."""
+        ...
+
+    def subscribe(self, listener: Callable[[Channel], None]) -> None:
+        """Call ``listener`` after commits that may interest a loop. It must not block."""
+        ...
+
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the store can be read and written right now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...

@@ -1,0 +1,347 @@
+-- Every statement of the SQLite store. Sets travel as JSON arrays (json_each); :now is the
+-- store's clock in milliseconds. A move is one UPDATE whose WHERE decides; it returns the rows it
+-- moved, and `record` writes their events in the same transaction.
+
+-- name: submit
+-- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED).
+INSERT INTO job (
+    job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in,
+    grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
+    created_by, created_at, modified_by, modified_at, run_at, queued_at)
+SELECT
+    value ->> 'job_metadata', value ->> 'title',
+    iif((value ->> 'run_at') > :now, 'SCHEDULED', 'QUEUED'),
+    value ->> 'method', value ->> 'priority', value ->> 'parameters', value ->> 'queue',
+    value ->> 'processor', value ->> 'cancellable_in', value ->> 'grace_seconds',
+    value ->> 'timeout_seconds', value ->> 'inactivity_seconds', value ->> 'idempotent',
+    value ->> 'attempts_max', value ->> 'retry_seconds',
+    :user_id, :now, :user_id, :now,
+    coalesce(value ->> 'run_at', :now),
+    iif((value ->> 'run_at') > :now, NULL, :now)
+FROM json_each(:jobs)
+ORDER BY key
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: start
+-- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
+UPDATE job SET
+    previous_status = status,
+    status = iif(:hold_milliseconds > 0, 'QUEUEING', 'QUEUED'),
+    held_until = iif(:hold_milliseconds > 0, :now + :hold_milliseconds, NULL),
+    queued_at = iif(:hold_milliseconds > 0, NULL, :now),
+    run_at = min(run_at, :now),
+    modified_by = :user_id, modified_at = :now
+WHERE id = :job_id AND status = 'SCHEDULED' AND (:owner IS NULL OR created_by = :owner)
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: stage
+-- stage: scheduled jobs whose time has come.
+UPDATE job SET
+    previous_status = status, status = 'QUEUED', queued_at = :now,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT id FROM job WHERE status = 'SCHEDULED' AND run_at <= :now
+    ORDER BY run_at, id LIMIT :limit)
+    AND status = 'SCHEDULED'
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: queue
+-- queue: jobs whose start hold has passed.
+UPDATE job SET
+    previous_status = status, status = 'QUEUED', queued_at = :now, held_until = NULL,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT id FROM job WHERE status = 'QUEUEING' AND held_until <= :now
+    ORDER BY held_until, id LIMIT :limit)
+    AND status = 'QUEUEING'
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: claim
+-- claim: the first queued jobs, by priority, run date and id, that this worker can run.
+-- lease_expires_at stays NULL: on SQLite the owner of the file is the only keeper of leases, so
+-- they last while it lives (a laptop may sleep) and the next owner ends them.
+UPDATE job SET
+    previous_status = status, status = 'RUNNING', attempt = attempt + 1,
+    worker = :worker, started_at = :now, evidence = NULL, error = NULL,
+    progress_done = NULL, progress_total = NULL,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT id FROM job
+    WHERE status = 'QUEUED' AND processor IN (SELECT value FROM json_each(:processors))
+    ORDER BY priority, run_at, id LIMIT :limit)
+    AND status = 'QUEUED'
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: finish
+-- finish: runs that ended. The worker and the attempt fence out the writes of an earlier run;
+-- the status fences out the writes of a run whose cancel was accepted.
+UPDATE job SET
+    previous_status = job.status, status = e.value ->> 'status',
+    evidence = e.value ->> 'evidence', error = e.value ->> 'error', result = e.value ->> 'result',
+    finished_at = :now, worker = NULL, lease_expires_at = NULL,
+    modified_by = :user_id, modified_at = :now
+FROM json_each(:ends) AS e
+WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
+    AND job.status = 'RUNNING' AND job.worker = :worker
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: retry
+-- retry: runs whose code raised, to be tried again later.
+UPDATE job SET
+    previous_status = job.status, status = 'SCHEDULED',
+    evidence = e.value ->> 'evidence', error = e.value ->> 'error',
+    run_at = :now + (e.value ->> 'delay_milliseconds'), queued_at = NULL,
+    worker = NULL, lease_expires_at = NULL,
+    modified_by = :user_id, modified_at = :now
+FROM json_each(:retries) AS e
+WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
+    AND job.status = 'RUNNING' AND job.worker = :worker
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: rescue
+-- rescue: running jobs whose lease is over. A job that may be started twice, or was certainly
+-- not started, is queued again; any other ends with an error that says so.
+UPDATE job SET
+    previous_status = status,
+    status = iif(idempotent OR evidence IS 'NEVER_STARTED', 'QUEUED', 'ERRORS_ENCOUNTERED'),
+    evidence = coalesce(evidence, 'WORKER_LOST'),
+    queued_at = iif(idempotent OR evidence IS 'NEVER_STARTED', :now, queued_at),
+    finished_at = iif(idempotent OR evidence IS 'NEVER_STARTED', NULL, :now),
+    error = iif(idempotent OR evidence IS 'NEVER_STARTED', NULL,
+        'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'),
+    worker = NULL, lease_expires_at = NULL,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT id FROM job
+    WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= :now
+    ORDER BY id LIMIT :limit)
+    AND status = 'RUNNING' AND lease_expires_at <= :now
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: cancel
+-- cancel: of these ids, those whose own row permits it. A job that was RUNNING keeps its worker:
+-- it still holds what it held until it has stopped.
+UPDATE job SET
+    previous_status = status, status = 'CANCELLING', held_until = NULL,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (status = 'SCHEDULED'
+        OR status IN ('QUEUEING', 'QUEUED', 'RUNNING')
+            AND EXISTS (SELECT 1 FROM json_each(job.cancellable_in) WHERE value = job.status))
+    AND (status <> 'RUNNING' OR :running_allowed)
+    AND (:owner IS NULL OR created_by = :owner)
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: settle
+-- settle: the one way out of CANCELLING. A job settles when it holds no worker (it never ran, or
+-- its last run is long over), when its worker has said how the run stopped, or when its lease
+-- is over.
+UPDATE job SET
+    previous_status = status, status = 'CANCELLED',
+    evidence = coalesce(evidence, iif(worker IS NULL, 'NEVER_STARTED', 'WORKER_LOST')),
+    finished_at = :now, worker = NULL, lease_expires_at = NULL,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT id FROM job
+    WHERE status = 'CANCELLING'
+        AND (worker IS NULL OR evidence IS NOT NULL OR lease_expires_at <= :now)
+    ORDER BY id LIMIT :limit)
+    AND status = 'CANCELLING'
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: miss
+-- miss: occurrences that were found too late.
+UPDATE job SET
+    previous_status = status, status = 'MISSED_SCHEDULE', finished_at = :now,
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'SCHEDULED'
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: fail
+-- fail: due jobs whose processor no live worker has known for so long.
+UPDATE job SET
+    previous_status = status, status = 'FAILED_TO_RUN', finished_at = :now, held_until = NULL,
+    error = 'No live worker has known the processor ' || processor || ' for '
+        || :unknown_seconds || ' seconds.',
+    modified_by = :user_id, modified_at = :now
+WHERE id IN (
+    SELECT job.id FROM job
+    WHERE job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+        AND job.run_at <= :now - :unknown_seconds * 1000
+        AND NOT EXISTS (
+            SELECT 1 FROM processor
+            WHERE processor.name = job.processor
+                AND processor.seen_at > :now - :unknown_seconds * 1000)
+    ORDER BY job.id LIMIT :limit)
+    AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+RETURNING id, previous_status, status, attempt, evidence;
+
+-- name: record!
+-- The events of the rows that a move returned.
+INSERT INTO job_event (
+    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence)
+SELECT
+    value ->> 0, :move, value ->> 1, value ->> 2, :now, :user_id, :by, :reason, :request_id,
+    value ->> 3, value ->> 4
+FROM json_each(:moved)
+ORDER BY key;
+
+-- name: release
+-- What runs that stopped without an ending are given back with. Not a move: afterwards settle
+-- takes the CANCELLING ones and rescue the RUNNING ones.
+UPDATE job SET evidence = e.value ->> 'evidence', lease_expires_at = :now
+FROM json_each(:releases) AS e
+WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
+    AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
+RETURNING id, status;
+
+-- name: end_leases!
+-- Every lease is over: the owner of this file has just taken it, so no worker of it lives.
+UPDATE job SET lease_expires_at = :now WHERE worker IS NOT NULL AND lease_expires_at IS NULL;
+
+-- name: write_progress!
+-- How far runs have come, unless they are no longer running.
+UPDATE job SET progress_done = e.value ->> 'done', progress_total = e.value ->> 'total'
+FROM json_each(:progresses) AS e
+WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
+    AND job.status = 'RUNNING' AND job.worker = :worker;
+
+-- name: append_log!
+-- One chunk, behind the last; marked when the job's cancel had been accepted before.
+INSERT INTO job_log (job_id, start_byte, bytes, text, after_cancel)
+SELECT
+    id,
+    coalesce((
+        SELECT start_byte + bytes FROM job_log
+        WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
+    :bytes, :text, status IN ('CANCELLING', 'CANCELLED')
+FROM job WHERE id = :job_id;
+
+-- name: trim_log!
+-- Keep the head and the tail of a job's log.
+DELETE FROM job_log
+WHERE job_id = :job_id AND start_byte >= :head_bytes AND start_byte < (
+    SELECT max(start_byte) FROM job_log WHERE job_id = :job_id) + :bytes - :tail_bytes;
+
+-- name: is_running$
+-- Whether a run may enter its function.
+SELECT 1 FROM job
+WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUNNING';
+
+-- name: stops_wanted
+-- The runs of this worker whose cancel is accepted and that have not stopped yet.
+SELECT id, attempt FROM job
+WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evidence IS NULL
+ORDER BY id;
+
+-- name: next_due$
+-- When the scheduler has something to do next.
+SELECT min(due) FROM (
+    SELECT min(run_at) AS due FROM job WHERE status = 'SCHEDULED'
+    UNION ALL
+    SELECT min(held_until) FROM job WHERE status = 'QUEUEING');
+
+-- name: statuses
+-- Where these jobs stand, as far as the caller may see them.
+SELECT id, status FROM job
+WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_by = :owner);
+
+-- name: jobs
+-- Whole rows by id.
+SELECT * FROM job WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
+
+-- name: latest_jobs
+-- Whole rows, newest first, below an id.
+SELECT * FROM job
+WHERE id < :below AND (:owner IS NULL OR created_by = :owner)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: events
+-- The moves of one job, in order.
+SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
+
+-- name: log_chunks
+-- The kept chunks of one job's log, in order.
+SELECT start_byte, text, after_cancel FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+
+-- name: register_processors!
+-- A live worker knows these processors.
+INSERT INTO processor (name, seen_at) SELECT value, :now FROM json_each(:processors) WHERE true
+ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: register_metadata!
+-- What @job declares, as of now; jobs already submitted keep what they were submitted with.
+INSERT INTO job_metadata (
+    name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
+    inactivity_seconds, idempotent, attempts_max, retry_seconds)
+SELECT
+    value ->> 'name', value ->> 'title', value ->> 'processor', value ->> 'queue',
+    value ->> 'cancellable_in', value ->> 'grace_seconds', value ->> 'timeout_seconds',
+    value ->> 'inactivity_seconds', value ->> 'idempotent', value ->> 'attempts_max',
+    value ->> 'retry_seconds'
+FROM json_each(:metadata) WHERE true
+ON CONFLICT (name) DO UPDATE SET
+    title = excluded.title, processor = excluded.processor, queue = excluded.queue,
+    cancellable_in = excluded.cancellable_in, grace_seconds = excluded.grace_seconds,
+    timeout_seconds = excluded.timeout_seconds, inactivity_seconds = excluded.inactivity_seconds,
+    idempotent = excluded.idempotent, attempts_max = excluded.attempts_max,
+    retry_seconds = excluded.retry_seconds;
+
+-- name: unknown_queues
+-- Of these queues, those that do not exist.
+SELECT value FROM json_each(:queues) WHERE value NOT IN (SELECT name FROM queue) ORDER BY value;
+
+-- name: metadata
+-- The job metadata of these names.
+SELECT * FROM job_metadata WHERE name IN (SELECT value FROM json_each(:names));
+
+-- name: add_user$
+-- A new user; nothing when the name is taken.
+INSERT INTO user_account (name, password_hash, permissions, active, created_at)
+VALUES (:name, :password_hash, :permissions, 1, :now)
+ON CONFLICT (name) DO NOTHING
+RETURNING id;
+
+-- name: users
+-- Everyone but the system itself.
+SELECT id, name, permissions, active FROM user_account WHERE id <> 1 ORDER BY id;
+
+-- name: user_by_name^
+-- One user, with what signing in needs.
+SELECT id, name, permissions, active, password_hash FROM user_account WHERE name = :name;
+
+-- name: set_active!
+-- Let a user in, or no longer.
+UPDATE user_account SET active = :active WHERE id = :user_id;
+
+-- name: set_password!
+-- A new password.
+UPDATE user_account SET password_hash = :password_hash WHERE id = :user_id;
+
+-- name: open_session!
+-- A new session.
+INSERT INTO session (id_hash, user_id, created_at, seen_at)
+VALUES (:id_hash, :user_id, :now, :now);
+
+-- name: session^
+-- A session that still lives, and its user.
+SELECT user_id, name, permissions, active, session.created_at, seen_at
+FROM session JOIN user_account ON user_account.id = user_id
+WHERE id_hash = :id_hash AND active
+    AND session.created_at > :created_after AND seen_at > :seen_after;
+
+-- name: touch_session!
+-- The session was used just now.
+UPDATE session SET seen_at = :now WHERE id_hash = :id_hash;
+
+-- name: close_session!
+-- One session ends.
+DELETE FROM session WHERE id_hash = :id_hash;
+
+-- name: close_sessions_of!
+-- Every session of a user ends.
+DELETE FROM session WHERE user_id = :user_id;
+
+-- name: forget_sessions!
+-- Sessions that are over anyway.
+DELETE FROM session WHERE created_at <= :created_after OR seen_at <= :seen_after;

@@ -1,0 +1,63 @@
+"""The store on one SQLite file, and the lock that makes one process its owner."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from rescind.clock import Clock
+from rescind.errors import CannotStart
+from rescind.store.protocol import Channel
+from rescind.store.sqlite.accounts import Accounts
+from rescind.store.sqlite.database import Database
+from rescind.store.sqlite.moves import Moves
+from rescind.store.sqlite.reads import Reads
+
+
+class SqliteStore(Moves, Reads, Accounts):
+    """:class:`rescind.store.protocol.Store` on one SQLite file."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(Database(path), clock)
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def subscribe(self, listener: Callable[[Channel], None]) -> None:
+        self._listeners.append(listener)
+
+    def check(self) -> None:
+        with self._database.write() as connection:
+            # A real write, undone by nobody: a full disk or a read-only file fails here.
+            connection.execute("PRAGMA user_version = 1")
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class FileOwner:
+    """The right to run jobs from one SQLite file: a lock beside it, held while this lives.
+
+    Raises CannotStart, naming the owner's pid, when another process has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        lock = path.with_name(path.name + ".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.read(self._file, 32).decode().strip() or "unknown"
+            os.close(self._file)
+            raise CannotStart(
+                f"{path} is served by another process, pid {pid}; one at a time may serve a "
+                "SQLite file."
+            ) from error
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def close(self) -> None:
+        """Let another process have the file."""
+        os.close(self._file)

@@ -1,0 +1,188 @@
+"""What the conformance suite needs to put a job anywhere and to try any move on it."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from itertools import count
+from time import monotonic
+
+from rescind.lifecycle import FINAL, RULES, Evidence, Move, Status
+from rescind.model import (
+    Actor,
+    Event,
+    Job,
+    JobMetadata,
+    NewJob,
+    RunEnd,
+    RunRef,
+    RunRelease,
+    RunRetry,
+)
+from rescind.store.protocol import Store
+
+USER = Actor(user_id=2, by="user", request_id="r-1", reason="a test")
+SYSTEM = Actor(by="test")
+WORKER = Actor(by="worker-1")
+_numbers = count(1)
+
+
+def metadata(**changes: object) -> JobMetadata:
+    """Job metadata with a processor that no other job has, so that a claim can name it."""
+    number = next(_numbers)
+    fields = {
+        "name": f"job_{number}__c",
+        "processor": f"tests:job_{number}",
+        "title": "A job",
+        **changes,
+    }
+    return JobMetadata(**fields)  # type: ignore[arg-type]  # a test's keywords
+
+
+def new_job(**changes: object) -> NewJob:
+    """A job that is due at once, of metadata of its own."""
+    fields: dict[str, object] = {"metadata": metadata(), "title": "A job", **changes}
+    return NewJob(**fields)  # type: ignore[arg-type]  # a test's keywords
+
+
+def submit(store: Store, job: NewJob | None = None) -> int:
+    [job_id] = store.submit([job or new_job()], USER)
+    return job_id
+
+
+def row(store: Store, job_id: int) -> Job:
+    job = store.job(job_id)
+    assert job is not None
+    return job
+
+
+def run_of(store: Store, job_id: int) -> RunRef:
+    return RunRef(job_id, row(store, job_id).attempt)
+
+
+def claim(store: Store, job_id: int, worker: Actor = WORKER) -> bool:
+    """Claim this job and no other."""
+    claimed = store.claim(worker, processors=[row(store, job_id).processor], limit=1)
+    return [job.id for job in claimed] == [job_id]
+
+
+def finish(store: Store, job_id: int, status: Status = Status.SUCCESS) -> bool:
+    end = RunEnd(
+        run=run_of(store, job_id), status=status, evidence=Evidence.STOPPED_ITSELF, result={"n": 1}
+    )
+    return store.finish(WORKER, [end]) == {job_id}
+
+
+def retry(store: Store, job_id: int, delay_seconds: float = 0) -> bool:
+    again = RunRetry(
+        run=run_of(store, job_id),
+        evidence=Evidence.STOPPED_ITSELF,
+        error="boom",
+        delay_seconds=delay_seconds,
+    )
+    return store.retry(WORKER, [again]) == {job_id}
+
+
+def release(store: Store, job_id: int, evidence: Evidence = Evidence.KILLED) -> bool:
+    given = RunRelease(run=run_of(store, job_id), evidence=evidence)
+    return store.release(WORKER.by, [given]) == {job_id}
+
+
+def cancel(store: Store, job_id: int) -> bool:
+    verdicts = store.cancel([job_id], USER, running_allowed=True, owner=None)
+    return verdicts[job_id].landed
+
+
+def settle(store: Store, job_id: int) -> bool:
+    """Settle it, when its run has stopped."""
+    release(store, job_id)
+    return job_id in store.settle(SYSTEM, limit=500)
+
+
+def rescue(store: Store, job_id: int) -> bool:
+    """Rescue it, when its lease is over."""
+    release(store, job_id, Evidence.KILLED)
+    return job_id in store.rescue(SYSTEM, limit=500)
+
+
+def start(store: Store, job_id: int, hold_seconds: float = 0) -> bool:
+    verdict = store.start(job_id, USER, hold_seconds=hold_seconds, owner=None)
+    assert verdict is not None
+    return verdict.landed
+
+
+TRY: Mapping[Move, Callable[[Store, int], bool]] = {
+    Move.START: start,
+    Move.STAGE: lambda store, job_id: job_id in store.stage(SYSTEM, limit=500),
+    Move.QUEUE: lambda store, job_id: job_id in store.queue(SYSTEM, limit=500),
+    Move.CLAIM: claim,
+    Move.FINISH: finish,
+    Move.RETRY: retry,
+    Move.RESCUE: rescue,
+    Move.CANCEL: cancel,
+    Move.SETTLE: settle,
+    Move.MISS: lambda store, job_id: store.miss([job_id], SYSTEM) == [job_id],
+    Move.FAIL: lambda store, job_id: job_id in store.fail(SYSTEM, unknown_seconds=0, limit=500),
+}
+"""Each move, tried on one job that meets every other condition of it: did it land?"""
+
+
+def place(store: Store, status: Status, job: NewJob | None = None) -> int:
+    """A job that stands in ``status``, brought there by moves alone; due, if that matters."""
+    job_id = submit(store, job)
+    if status is Status.QUEUED:
+        return job_id
+    if status is Status.FAILED_TO_RUN:
+        assert TRY[Move.FAIL](store, job_id)
+        return job_id
+    assert claim(store, job_id)
+    if status in (Status.SCHEDULED, Status.QUEUEING, Status.MISSED_SCHEDULE):
+        assert retry(store, job_id)
+    if status is Status.QUEUEING:
+        assert start(store, job_id, hold_seconds=0.001)
+    if status is Status.MISSED_SCHEDULE:
+        assert TRY[Move.MISS](store, job_id)
+    if status in (Status.CANCELLING, Status.CANCELLED):
+        assert cancel(store, job_id)
+    if status is Status.CANCELLED:
+        assert settle(store, job_id)
+    if status in FINAL - {Status.CANCELLED, Status.MISSED_SCHEDULE}:
+        assert finish(store, job_id, status)
+    assert row(store, job_id).status is status
+    return job_id
+
+
+def scheduled(store: Store, seconds: float = 3600, **changes: object) -> int:
+    """A job that was born SCHEDULED, due in ``seconds``."""
+    return submit(store, new_job(run_at=store.now() + timedelta(seconds=seconds), **changes))
+
+
+def eventually(attempt: Callable[[], bool], seconds: float = 5) -> bool:
+    """Try until it is so, for at most ``seconds``."""
+    end = monotonic() + seconds
+    while not (done := attempt()) and monotonic() < end:
+        pass
+    return done
+
+
+def check_move(store: Store, status: Status, move: Move) -> None:
+    """The whole truth about one move tried on a job in one status."""
+
+    job_id = place(store, status)
+    before, events = row(store, job_id), store.events(job_id)
+    rule = RULES[move]
+    if status in rule.sources:
+        assert eventually(lambda: TRY[move](store, job_id)), "a legal move did not land"
+        after = row(store, job_id)
+        assert after.status in rule.targets
+        [event] = store.events(job_id)[len(events) :]
+        assert (event.move, event.from_status, event.to_status) == (move, status, after.status)
+        return
+    assert not TRY[move](store, job_id), "an illegal move landed"
+    after = row(store, job_id)
+    assert after.status is status
+    assert store.events(job_id) == events
+    if status in FINAL:
+        assert after == before
+
+
+def last_event(store: Store, job_id: int) -> Event:
+    return store.events(job_id)[-1]
