@@ -75,4 +75,9 @@ DRAIN_SECONDS_DEFAULT = 10.0
 
 # SQLite
 SQLITE_BUSY_SECONDS_MAX = 10.0
-SQLITE_READERS_MAX = 4
+SQLITE_READERS_MAX = 32
+"""More than all that read at once, so that a slow read never holds up a cancel."""
+
+# What a worker keeps in memory before it writes
+LOG_FLUSH_SECONDS = 0.25
+LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024

@@ -1,0 +1,55 @@
+# Everything a person does here, by name. `make help` lists it.
+
+PYTHON ?= python3
+PORT ?= 8127
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1:$PORT
+	@mkdir -p var
+	@exec $(BIN)/rescind serve --port $(PORT) --database sqlite:///var/rescind.db \
+		--jobs rescind.demo --first-administrator
+
+test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
+	$(BIN)/pytest
+
+check: $(VENV)/dev ## lint, types, direction of dependence
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev ## format the code, and bring generated documents up to date
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python docs/generate.py
+
+lock: ## pin the newest dependencies that pyproject.toml allows (needs uv)
+	uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal \
+		--python-version 3.11 -U pyproject.toml --group build -o requirements/run.txt
+	uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal \
+		--python-version 3.11 -U pyproject.toml --group build --group dev -o requirements/dev.txt
+
+clean: ## remove the virtual environment and caches; never var/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Rescind needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/bin/pip
+	@echo "Setting up $(VENV) ..."
+	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/run.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/run
+	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+.PHONY: help up test check format lock clean

@@ -1,0 +1,62 @@
+"""Handlers of the session routes (Vault: Authentication)."""
+
+import re
+
+from rescind.api.forms import parse_form
+from rescind.api.http import Answer, Context, Request
+from rescind.api.versions import VERSIONS
+from rescind.errors import RequestRefused
+from rescind.service import accounts
+from rescind.wire import envelope
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253})(:[0-9]{1,5})?")
+
+
+def sign_in(context: Context, request: Request) -> Answer:
+    """Open a session; a form, or multipart, with username, password and maybe vaultDNS."""
+    form = parse_form(request.body, request.headers.get("content-type"))
+    try:
+        signed_in = accounts.sign_in(
+            context.store,
+            form.get("username", ""),
+            form.get("password", ""),
+            inactive_seconds=context.inactive_seconds,
+        )
+    except RequestRefused as refusal:
+        return Answer(payload=envelope.auth_failure(refusal.error_type, refusal.message))
+    vault_id = context.settings.vault_id
+    typed = form.get("vaultDNS", "")
+    host = typed if _HOST.fullmatch(typed) else _host(context, request)
+    return Answer(
+        payload=envelope.success(
+            sessionId=signed_in.session_id,
+            userId=signed_in.user.id,
+            vaultIds=[{"id": vault_id, "name": "Rescind", "url": f"https://{host}/api"}],
+            vaultId=vault_id,
+        )
+    )
+
+
+def keep_alive(context: Context, request: Request) -> Answer:
+    """Count the session as used."""
+    accounts.keep_alive(context.store, request.session_id or "")
+    return Answer(payload=envelope.success())
+
+
+def sign_out(context: Context, request: Request) -> Answer:
+    """End this session."""
+    accounts.sign_out(context.store, request.session_id or "")
+    return Answer(payload=envelope.success())
+
+
+def versions(context: Context, request: Request) -> Answer:
+    """Every published version and its address. Clients compare these with what they connect to,
+    and connect by HTTPS: that is what is in front of the service for them.
+    """
+    host = _host(context, request)
+    addresses = {version: f"https://{host}/api/{version}" for version in VERSIONS}
+    return Answer(payload=envelope.success(values=addresses))
+
+
+def _host(context: Context, request: Request) -> str:
+    return context.settings.public_name or request.host

@@ -1,0 +1,253 @@
+"""The one gate that every request passes, and the only async code.
+
+In order: is there such a route and version; who asks and may they; the body, within its bounds;
+then the handler, in one of three bounded pools of threads; then the answer, as accepted.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+from msgspec.structs import replace
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rescind import ids, limits
+from rescind.api.burst import Burst
+from rescind.api.http import Access, Answer, Context, Pool, Request, Route, Text
+from rescind.api.versions import VERSIONS, precedes
+from rescind.clock import Clock
+from rescind.errors import RequestRefused
+from rescind.service import accounts
+from rescind.service.policy import Caller, Permission
+from rescind.wire import envelope
+from rescind.wire.error_types import ErrorType
+from rescind.wire.negotiation import accept_format
+from rescind.wire.render import render
+
+SESSION_COOKIE = "rescind_session"
+
+_log = structlog.get_logger()
+_JOB_ID = re.compile(r"[0-9]{1,30}")
+_T = TypeVar("_T")
+
+
+class Gate:
+    """One path of the table, as an ASGI application: its routes by method."""
+
+    def __init__(self, shared: "Shared", routes: Sequence[Route]) -> None:
+        self._shared = shared
+        self._routes = {route.method: route for route in routes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        http = HttpRequest(scope, receive)
+        await (await self._shared.answer(http, self._routes))(scope, receive, send)
+
+
+class Shared:
+    """What all paths of the table share: context, pools, burst accounting."""
+
+    def __init__(self, context: Context, clock: Clock) -> None:
+        self._context = context
+        self._clock = clock
+        self._burst = Burst()
+        self._pools = {pool: anyio.CapacityLimiter(pool.value) for pool in Pool}
+
+    async def answer(self, http: HttpRequest, routes: Mapping[str, Route]) -> Response:
+        """The response to one request; whatever goes wrong becomes an answer."""
+        request = _opened(http)
+        close = False
+        try:
+            route = _route_of(request, routes)
+            request = await self._run(route.pool, lambda: self._admit(request, route))
+            body = await _read_body(http, route.body_bytes_max)
+            request = replace(request, body=body)
+            answer = await self._run(route.pool, lambda: route.handler(self._context, request))
+        except _NothingThereError:
+            answer = _nothing_there()
+        except RequestRefused as refusal:
+            answer = Answer(payload=envelope.failure(refusal.error_type, refusal.message))
+            close = isinstance(refusal, _BodyRefused)
+        except ClientDisconnect:
+            answer = Answer(
+                payload=envelope.failure(ErrorType.INVALID_DATA, "The body ended early")
+            )
+            close = True
+        except Exception as error:  # noqa: BLE001 - the last resort; the cause is logged
+            _log.exception("request failed", request_id=request.request_id, error=str(error))
+            answer = Answer(payload=envelope.exception(request.request_id))
+        return self._response(request, answer, close=close)
+
+    async def _run(self, pool: Pool, work: Callable[[], _T]) -> _T:
+        return await anyio.to_thread.run_sync(work, limiter=self._pools[pool])
+
+    def _admit(self, request: Request, route: Route) -> Request:
+        """The request with its caller, or RequestRefused."""
+        if route.access is Access.OPEN:
+            return request
+        if route.access is Access.COOKIE and route.method != "GET":
+            _require_same_origin(request)
+        session_id = _cookie(request) if route.access is Access.COOKIE else _authorization(request)
+        session = session_id and accounts.session(
+            self._context.store, session_id, inactive_seconds=self._context.inactive_seconds
+        )
+        if not session_id or not session:
+            if route.access is Access.COOKIE:
+                return request
+            raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
+        caller = Caller(user=session.user, request_id=request.request_id, reason=_reason(request))
+        caller.require(Permission.API_ACCESS)
+        if route.permission is not None:
+            caller.require(route.permission)
+        return replace(request, session_id=session_id, caller=caller)
+
+    def _response(self, request: Request, answer: Answer | Text, *, close: bool) -> Response:
+        headers = {**answer.headers, **self._vault_headers(request)}
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Content-Type-Options"] = "nosniff"
+        if close:
+            headers["Connection"] = "close"
+        if isinstance(answer, Text):
+            body, content_type = answer.text.encode("utf-8", "replace"), answer.content_type
+        else:
+            headers["X-VaultAPI-Status"] = str(answer.payload["responseStatus"])
+            body, content_type = render(
+                answer.payload, accept_format(request.headers.get("accept"))
+            )
+        headers["Content-Type"] = content_type
+        return Response(body, status_code=answer.http_status, headers=headers)
+
+    def _vault_headers(self, request: Request) -> dict[str, str]:
+        """The response headers of Vault's API reference."""
+        headers = {
+            "X-VaultAPI-ExecutionId": request.request_id,
+            "X-VaultAPI-VaultId": str(self._context.settings.vault_id),
+            "X-VaultAPI-BurstLimit": str(limits.BURST_REQUESTS_MAX),
+            "X-VaultAPI-BurstLimitRemaining": str(limits.BURST_REQUESTS_MAX),
+        }
+        reference = request.headers.get("x-vaultapi-referenceid", "")
+        if 0 < len(reference) <= limits.REFERENCE_ID_CHARACTERS_MAX and reference.isprintable():
+            headers["X-VaultAPI-ReferenceId"] = reference
+        if request.caller is not None and request.session_id is not None:
+            user_id = request.caller.user.id
+            left = self._burst.count(user_id, self._clock.now())
+            headers["X-VaultAPI-UserId"] = str(user_id)
+            headers["X-VaultAPI-TruncatedSessionId"] = request.session_id[:16]
+            headers["X-VaultAPI-BurstLimitRemaining"] = str(left)
+        return headers
+
+
+class _NothingThereError(Exception):
+    """No route, or a version that is not published."""
+
+
+class _BodyRefused(RequestRefused):
+    """The body was not read to its end, so the connection cannot be used again."""
+
+
+def _opened(http: HttpRequest) -> Request:
+    headers = {name.lower(): value for name, value in http.headers.items()}
+    return Request(
+        request_id=ids.request_id(),
+        method=http.method,
+        path=http.url.path,
+        parameters={name: str(value) for name, value in http.path_params.items()},
+        query=dict(http.query_params),
+        headers=headers,
+        body=b"",
+        https=http.url.scheme == "https",
+    )
+
+
+def _route_of(request: Request, routes: Mapping[str, Route]) -> Route:
+    version = request.parameters.get("version")
+    job_id = request.parameters.get("job_id")
+    if version is not None and version not in VERSIONS:
+        raise _NothingThereError
+    if job_id is not None and not _JOB_ID.fullmatch(job_id):
+        raise _NothingThereError
+    route = routes.get(request.method)
+    if route is None:
+        if all(other.ours for other in routes.values()):
+            raise _NothingThereError
+        raise RequestRefused(
+            ErrorType.METHOD_NOT_SUPPORTED,
+            f"The method [{request.method}] is not supported here; supported: "
+            f"{', '.join(sorted(routes))}.",
+        )
+    if version is not None and route.since is not None and precedes(version, route.since):
+        raise RequestRefused(
+            ErrorType.METHOD_NOT_SUPPORTED,
+            f"This request is not in API version [{version}]; it is since {route.since}.",
+        )
+    return route
+
+
+def _nothing_there() -> Answer:
+    """Example: GET /api/v25.2/services/jobs on a real Vault."""
+    return Answer(
+        payload=envelope.failure(
+            ErrorType.MALFORMED_URL, "The specified resource cannot be found."
+        ),
+        http_status=404,
+    )
+
+
+async def _read_body(http: HttpRequest, bytes_max: int) -> bytes:
+    """The whole body; refused as soon as it is known to be too large, or is too slow."""
+    length = http.headers.get("content-length")
+    if length is not None and length.isdecimal() and int(length[:20]) > bytes_max:
+        raise _too_large(bytes_max, f", but this one has {length[:20]}")
+    body = bytearray()
+    with anyio.move_on_after(limits.BODY_SECONDS_MAX) as scope:
+        async for chunk in http.stream():
+            body += chunk
+            if len(body) > bytes_max:
+                raise _too_large(bytes_max, "")
+    if scope.cancelled_caught:
+        raise _BodyRefused(
+            ErrorType.INVALID_DATA,
+            f"The body did not arrive within {limits.BODY_SECONDS_MAX} seconds",
+        )
+    return bytes(body)
+
+
+def _too_large(bytes_max: int, but: str) -> _BodyRefused:
+    return _BodyRefused(ErrorType.INVALID_DATA, f"The body may have at most {bytes_max} bytes{but}")
+
+
+def _authorization(request: Request) -> str | None:
+    """The session id of the Authorization header, alone or after ``Bearer``."""
+    value = request.headers.get("authorization", "").strip()
+    scheme, _, rest = value.partition(" ")
+    return (rest.strip() if scheme.lower() == "bearer" else value) or None
+
+
+def _cookie(request: Request) -> str | None:
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(request.headers.get("cookie", ""))
+    except CookieError:
+        return None
+    return cookies[SESSION_COOKIE].value if SESSION_COOKIE in cookies else None
+
+
+def _require_same_origin(request: Request) -> None:
+    """A browser says where a form was sent from; it must be from here."""
+    origin = request.headers.get("origin", "")
+    if urlsplit(origin).netloc != request.host or not request.host:
+        raise RequestRefused(
+            ErrorType.INSUFFICIENT_ACCESS, "This form was not sent from a page of this service."
+        )
+
+
+def _reason(request: Request) -> str | None:
+    reason = request.headers.get("x-rescind-reason", "").strip()
+    return reason[: limits.REASON_CHARACTERS_MAX] or None

@@ -1,0 +1,113 @@
+"""What passes through the gate: a request value in, an answer value out, and the table's rows."""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from msgspec import Struct, field
+
+from rescind import limits
+from rescind.config import Settings
+from rescind.errors import RequestRefused
+from rescind.service.policy import Caller, Permission, Profile
+from rescind.store.protocol import Store
+from rescind.wire.envelope import Payload
+from rescind.wire.error_types import ErrorType
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What handlers work with."""
+
+    store: Store
+    settings: Settings
+
+    @property
+    def profile(self) -> Profile:
+        """The profile in force."""
+        return Profile(self.settings.profile)
+
+    @property
+    def inactive_seconds(self) -> float:
+        """How long a session lives without being used."""
+        return self.settings.session_minutes * 60.0
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request, read whole and within its bounds."""
+
+    request_id: str
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    """From the path."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    https: bool
+    session_id: str | None = None
+    caller: Caller | None = None
+
+    @property
+    def host(self) -> str:
+        """The Host header."""
+        return self.headers.get("host", "")
+
+    @property
+    def signed_in(self) -> Caller:
+        """The caller, where the table says there is one."""
+        if self.caller is None:
+            raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
+        return self.caller
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """An answer in Vault's envelope, rendered as the caller accepts it."""
+
+    payload: Payload
+    http_status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    """An answer that is text as it stands: a log, a page, a word."""
+
+    text: str
+    content_type: str = "text/plain; charset=utf-8"
+    http_status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Context, Request], Answer | Text]
+
+
+class Access(Enum):
+    """Who may come through the gate."""
+
+    OPEN = "anyone"
+    SESSION = "a session in the Authorization header, with API access"
+    COOKIE = "a browser: the session, if there is one, comes by cookie and only ever reads"
+
+
+class Pool(Enum):
+    """Which of the bounded pools of threads a handler runs in, and how many it has."""
+
+    READ = limits.READ_REQUESTS_MAX
+    WRITE = limits.WRITE_REQUESTS_MAX
+    LOGIN = limits.LOGIN_REQUESTS_MAX
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One row of the table of routes. Denied unless permitted: there is no default access."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    permission: Permission | None = None
+    """What the gate itself asks for, beyond API access; a handler may ask for more."""
+    pool: Pool = Pool.READ
+    body_bytes_max: int = 0
+    since: str | None = None
+    """The first API version that has it."""
+    ours: bool = False
+    """On a path that Vault does not have: with any other method there is nothing there."""

@@ -1,0 +1,74 @@
+"""The table of the API's routes. What is not here does not exist."""
+
+from rescind import limits
+from rescind.api import auth, jobs, probes
+from rescind.api.http import Access, Pool, Route
+
+_API = "/api/{version}"
+_JOBS = f"{_API}/services/jobs"
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path=f"{_JOBS}/actions/cancel",
+        handler=jobs.cancel,
+        access=Access.SESSION,
+        pool=Pool.WRITE,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+        since="v25.3",
+    ),
+    Route(
+        method="POST",
+        path=_JOBS,
+        handler=jobs.submit,
+        access=Access.SESSION,
+        pool=Pool.WRITE,
+        body_bytes_max=limits.SUBMIT_BODY_BYTES_MAX,
+        ours=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_JOBS}/start_now/{{job_id}}",
+        handler=jobs.start_now,
+        access=Access.SESSION,
+        pool=Pool.WRITE,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+    ),
+    Route(method="GET", path=f"{_JOBS}/{{job_id}}", handler=jobs.status, access=Access.SESSION),
+    Route(
+        method="GET",
+        path=f"{_JOBS}/{{job_id}}/log",
+        handler=jobs.log,
+        access=Access.SESSION,
+        ours=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_API}/auth",
+        handler=auth.sign_in,
+        access=Access.OPEN,
+        pool=Pool.LOGIN,
+        body_bytes_max=limits.LOGIN_BODY_BYTES_MAX,
+    ),
+    Route(
+        method="POST",
+        path=f"{_API}/keep-alive",
+        handler=auth.keep_alive,
+        access=Access.SESSION,
+        pool=Pool.WRITE,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+    ),
+    Route(
+        method="DELETE",
+        path=f"{_API}/session",
+        handler=auth.sign_out,
+        access=Access.SESSION,
+        pool=Pool.WRITE,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+    ),
+    Route(method="GET", path="/api", handler=auth.versions, access=Access.SESSION),
+    Route(method="GET", path="/api/", handler=auth.versions, access=Access.SESSION),
+    Route(method="GET", path=_API, handler=auth.versions, access=Access.SESSION),
+    Route(method="GET", path="/healthz", handler=probes.healthz, access=Access.OPEN, ours=True),
+    Route(method="GET", path="/readyz", handler=probes.readyz, access=Access.OPEN, ours=True),
+)

@@ -1,0 +1,47 @@
+"""Exit codes, and how errors become them: one clear line, no traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from rescind.errors import (
+    CannotStart,
+    ConfigurationError,
+    RescindError,
+    SchemaError,
+    StoreUnavailable,
+)
+
+
+class Exit(IntEnum):
+    """What the command line's exit codes mean."""
+
+    DONE = 0
+    SOME_REFUSED = 1
+    USAGE = 2
+    CANNOT = 3
+    """Cannot start, or cannot reach."""
+    SCHEMA = 4
+    NOT_PERMITTED = 5
+    """Not signed in, or not permitted."""
+
+
+_EXITS: dict[type[RescindError], Exit] = {
+    SchemaError: Exit.SCHEMA,
+    ConfigurationError: Exit.CANNOT,
+    CannotStart: Exit.CANNOT,
+    StoreUnavailable: Exit.CANNOT,
+}
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Say what is wrong on standard error and leave with the code that says which kind it is."""
+    try:
+        yield
+    except RescindError as error:
+        code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.CANNOT)
+        for line in str(error).splitlines():
+            print(f"rescind: {line}", file=sys.stderr)
+        raise SystemExit(code) from error

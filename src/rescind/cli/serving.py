@@ -1,0 +1,150 @@
+"""``rescind serve``: one process with API, pages, loops and worker, and its end by signal."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import structlog
+import uvicorn
+
+from rescind import limits
+from rescind.config import Settings, sqlite_path
+from rescind.errors import CannotStart
+from rescind.service import accounts
+from rescind.ui.pages import curl_lines
+from rescind.wiring import Service
+
+
+class Tls(NamedTuple):
+    """The files for HTTPS, if any."""
+
+    certificate: str | None
+    key: str | None
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; until then nothing is promised."""
+
+    def __init__(self, config: uvicorn.Config, banner: list[str]) -> None:
+        super().__init__(config)
+        self._banner = banner
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print("\n".join(self._banner), flush=True)
+
+
+def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls: Tls) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
+    """
+    _log_to_stderr()
+    listener = _listen(settings, tls)
+    stop = _Stop()
+    with listener:
+        service = Service(settings, run_worker=run_worker)
+        made = accounts.first_administrator(service.store) if make_administrator else None
+        service.start()
+        try:
+            config = uvicorn.Config(
+                service.application,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
+                ssl_certfile=tls.certificate,
+                ssl_keyfile=tls.key,
+                timeout_graceful_shutdown=5,
+            )
+            server = _Server(config, _banner(settings, listener, tls, made))
+            asyncio.run(server.serve(sockets=[listener]))
+        finally:
+            stop.by_signal_only()
+            service.stop()
+
+
+class _Stop:
+    """What SIGTERM and SIGINT do outside the HTTP server's own time.
+
+    uvicorn takes the first one and hands it on when it has closed its connections; then the
+    worker drains. The next one does not wait: keepers kill what they keep when this process is
+    gone, and the next start settles it.
+    """
+
+    def __init__(self) -> None:
+        self._draining = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._heard)
+
+    def by_signal_only(self) -> None:
+        """From now on a signal means: at once."""
+        self._draining = True
+
+    def _heard(self, number: int, _frame: FrameType | None) -> None:
+        if self._draining:
+            print("rescind: stopped at once; running jobs are killed", file=sys.stderr)
+            os._exit(128 + number)
+
+
+def _listen(settings: Settings, tls: Tls) -> socket.socket:
+    for file in filter(None, tls):
+        if not Path(file).is_file():
+            raise CannotStart(f"There is no file {file}.")
+    if (tls.certificate is None) != (tls.key is None):
+        raise CannotStart("--tls-certificate and --tls-key go together.")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Choose another with --port or RESCIND_PORT."
+        ) from error
+    return listener
+
+
+def _banner(
+    settings: Settings, listener: socket.socket, tls: Tls, made: tuple[str, str] | None
+) -> list[str]:
+    scheme = "https" if tls.certificate else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{scheme}://{host}:{listener.getsockname()[1]}"
+    lines = [f"Rescind is ready at {address}"]
+    if made is not None:
+        lines.append(f"First administrator: {made[0]}  password: {made[1]}")
+        lines += curl_lines(address, made[1])
+        return lines
+    path = sqlite_path(settings.database)
+    return [
+        *lines,
+        f"Users and jobs are those of {path}. To start afresh, stop Rescind and remove {path}*;",
+        f"for a new password: rescind user passwd admin --database {settings.database}",
+        *curl_lines(address),
+    ]
+
+
+def _log_to_stderr() -> None:
+    """Lines for people on a terminal, JSON elsewhere; never the values of local variables."""
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if people else [structlog.processors.format_exc_info]),
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            if people
+            else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

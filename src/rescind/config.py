@@ -1,0 +1,226 @@
+"""The settings: one table of what can be set, where each value came from, every problem at once.
+
+A value comes from the command line, else the environment (``RESCIND_…``), else ``rescind.toml``
+in the working directory, else the default.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from rescind import limits
+from rescind.errors import ConfigurationError
+
+CONFIG_FILE = Path("rescind.toml")
+
+
+class Setting(NamedTuple):
+    """One thing that can be set. ``parse`` turns text into the value or raises ValueError with
+    the rest of a sentence.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"RESCIND_{self.name.upper()}"
+
+
+class Effective(NamedTuple):
+    """A setting's value in force, and where it came from."""
+
+    setting: Setting
+    value: Any
+    source: str
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings in force."""
+
+    database: str
+    host: str
+    port: int
+    jobs: tuple[str, ...]
+    engine: str
+    slots: int
+    profile: str
+    public_name: str | None
+    vault_id: int
+    session_minutes: int
+    drain_seconds: float
+    secure_cookies: bool
+
+
+def _number(least: float, most: float, kind: type[int] | type[float] = int) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            noun = "a whole number" if kind is int else "a number"
+            raise ValueError(f"must be {noun} from {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _database(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if scheme == "sqlite" and text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+        return text
+    raise ValueError(
+        "must be sqlite:///relative.db or sqlite:////absolute.db; other databases are not "
+        "supported yet"
+    )
+
+
+def _truth(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("database", "sqlite:///rescind.db", _database, "where everything is kept"),
+    Setting("host", "127.0.0.1", str, "the address to listen on"),
+    Setting("port", 8127, _number(0, 65_535), "the port to listen on; 0: any free one"),
+    Setting("jobs", (), _words, "modules that declare jobs, separated by spaces or commas"),
+    Setting("engine", "process", _one_of("process", "inline"), "where jobs run"),
+    Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
+    Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
+    Setting("public_name", None, str, "the host name clients know the service by"),
+    Setting("vault_id", 1, _number(1, 2**31 - 1), "the id of the Vault that this service is"),
+    Setting(
+        "session_minutes",
+        limits.SESSION_INACTIVE_SECONDS_DEFAULT // 60,
+        _number(1, limits.SESSION_SECONDS_MAX // 60),
+        "how long a session lives without being used",
+    ),
+    Setting(
+        "drain_seconds",
+        limits.DRAIN_SECONDS_DEFAULT,
+        _number(0, 86_400, float),
+        "how long jobs may go on after the service was told to stop",
+    ),
+    Setting("secure_cookies", False, _truth, "send the pages' cookie over HTTPS only"),
+)
+
+
+def load(
+    arguments: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Path = CONFIG_FILE,
+) -> list[Effective]:
+    """Every setting with its value and source; ``arguments`` are those given (not None).
+
+    Raises ConfigurationError naming every problem.
+    """
+    problems: list[str] = []
+    in_file = _read_file(file, problems)
+    found = [
+        _effective(setting, arguments, environment, in_file, file, problems) for setting in SETTINGS
+    ]
+    names = {setting.name for setting in SETTINGS}
+    problems += [
+        f"{file}: there is no setting named {name!r}." for name in sorted(in_file.keys() - names)
+    ]
+    variables = {setting.variable for setting in SETTINGS} | OTHER_VARIABLES
+    problems += [
+        f"The environment variable {name} is not a setting."
+        for name in sorted(environment)
+        if name.startswith("RESCIND_") and name not in variables
+    ]
+    if problems:
+        raise ConfigurationError(*problems)
+    return found
+
+
+OTHER_VARIABLES = frozenset({"RESCIND_URL", "RESCIND_USERNAME", "RESCIND_PASSWORD"})
+"""Variables of the service's clients, which a shell may well hold too."""
+
+
+def settings(effective: Sequence[Effective]) -> Settings:
+    """The values alone."""
+    return Settings(**{item.setting.name: item.value for item in effective})
+
+
+def shown(effective: Effective) -> str:
+    """A value as people may see it: never a password."""
+    if effective.setting.name == "database":
+        return without_password(effective.value)
+    if isinstance(effective.value, tuple):
+        return " ".join(effective.value)
+    return "" if effective.value is None else str(effective.value)
+
+
+def without_password(url: str) -> str:
+    """A URL with its password, if it has one, hidden."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a ``sqlite:///relative.db`` or ``sqlite:////absolute.db`` URL."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _read_file(file: Path, problems: list[str]) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{file} cannot be read: {error}.")
+        return {}
+
+
+def _effective(
+    setting: Setting,
+    arguments: Mapping[str, Any],
+    environment: Mapping[str, str],
+    in_file: Mapping[str, Any],
+    file: Path,
+    problems: list[str],
+) -> Effective:
+    """The first place that sets it decides."""
+    candidates = (
+        (arguments.get(setting.name), f"--{setting.name.replace('_', '-')}"),
+        (environment.get(setting.variable), setting.variable),
+        (in_file.get(setting.name), str(file)),
+    )
+    for given, source in candidates:
+        if given is None:
+            continue
+        text = " ".join(given) if isinstance(given, list | tuple) else str(given)
+        try:
+            return Effective(setting, setting.parse(text), source)
+        except ValueError as error:
+            problems.append(f"{source}: {setting.name} {error}, not {text!r}.")
+            break
+    return Effective(setting, setting.default, "default")

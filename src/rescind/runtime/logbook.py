@@ -1,0 +1,70 @@
+"""The lines that runs have logged and that are not in the store yet."""
+
+from datetime import datetime
+
+from rescind import limits
+from rescind.clock import EPOCH
+from rescind.model import LogChunk
+
+
+def log_line(at: datetime, text: str) -> str:
+    """One line as it is kept: ``2024-03-01T00:50:01.741Z text`` and a line feed."""
+    instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{instant} {text}\n"
+
+
+class Logbook:
+    """Gathers lines so that they are written in batches, never in the transaction of a move.
+
+    Bounded: while the store is away, lines beyond ``LOG_PENDING_BYTES_MAX`` are dropped, and a
+    line says how many.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[LogChunk] = []
+        self._open: dict[int, list[str]] = {}
+        self._open_bytes: dict[int, int] = {}
+        self._bytes = 0
+        self._dropped: dict[int, int] = {}
+        self.since = EPOCH
+        """When the oldest pending line came."""
+
+    def add(self, job_id: int, at: datetime, text: str) -> None:
+        """Keep one line of a job's log."""
+        line = log_line(at, text)
+        size = len(line.encode())
+        if self._bytes + size > limits.LOG_PENDING_BYTES_MAX:
+            self._dropped[job_id] = self._dropped.get(job_id, 0) + 1
+            return
+        if not self:
+            self.since = at
+        if (dropped := self._dropped.pop(job_id, 0)) > 0:
+            self._append(job_id, log_line(at, f"{dropped} lines were dropped: the store was away"))
+        self._append(job_id, line)
+
+    def chunks(self) -> list[LogChunk]:
+        """Everything pending, in chunks of whole lines; :meth:`clear` when they are written."""
+        for job_id in list(self._open):
+            self._close_chunk(job_id)
+        return self._chunks
+
+    def clear(self) -> None:
+        """Forget what :meth:`chunks` returned."""
+        self._chunks = []
+        self._bytes = sum(self._open_bytes.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._chunks or self._open)
+
+    def _append(self, job_id: int, line: str) -> None:
+        size = len(line.encode())
+        if self._open_bytes.get(job_id, 0) + size > limits.LOG_CHUNK_BYTES_MAX:
+            self._close_chunk(job_id)
+        self._open.setdefault(job_id, []).append(line)
+        self._open_bytes[job_id] = self._open_bytes.get(job_id, 0) + size
+        self._bytes += size
+
+    def _close_chunk(self, job_id: int) -> None:
+        lines = self._open.pop(job_id)
+        del self._open_bytes[job_id]
+        self._chunks.append(LogChunk(job_id=job_id, text="".join(lines)))

@@ -1,0 +1,73 @@
+"""What every loop is: a step, what wakes it, and how it waits."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from rescind import limits
+from rescind.store.protocol import Channel
+
+
+def exhaust(move: Callable[[int], list[int]]) -> None:
+    """Repeat a batched move (batch size in, moved jobs out) until a batch is not full."""
+    while len(move(limits.LOOP_BATCH_JOBS_MAX)) == limits.LOOP_BATCH_JOBS_MAX:
+        pass
+
+
+class Waiter(Protocol):
+    """How a loop sleeps until its next step. ``wake`` may come from any thread, at any time."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or as soon as ``wake`` was called since the last return."""
+        ...
+
+    def wake(self) -> None:
+        """End the present wait, or the next."""
+        ...
+
+
+class EventWaiter:
+    """The ordinary waiter."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """See :meth:`Waiter.wait`."""
+        self._event.wait(seconds)
+        self._event.clear()
+
+    def wake(self) -> None:
+        """See :meth:`Waiter.wake`."""
+        self._event.set()
+
+
+class Loop(Protocol):
+    """Something that happens on its own, again and again.
+
+    A loop owns no thread and reads no clock: a supervisor, a test or a simulation calls ``step``
+    when ``waiter`` returns.
+    """
+
+    @property
+    def name(self) -> str:
+        """One word."""
+        ...
+
+    @property
+    def wakes_on(self) -> frozenset[Channel]:
+        """What may give it something to do before its next wake."""
+        ...
+
+    @property
+    def waiter(self) -> Waiter:
+        """How it waits."""
+        ...
+
+    def step(self, now: datetime) -> datetime:
+        """Do all there is to do now; when to be called again at the latest.
+
+        May raise StoreUnavailable: nothing is lost, the next step does it again.
+        """
+        ...

@@ -1,0 +1,30 @@
+"""The scheduler: what is due is queued, and what nothing can run is given up."""
+
+from datetime import datetime, timedelta
+
+from rescind import limits
+from rescind.model import Actor
+from rescind.runtime.loop import EventWaiter, exhaust
+from rescind.store.protocol import Channel, JobStore
+
+
+class Scheduler:
+    """Moves jobs towards their queue; see :class:`rescind.runtime.loop.Loop`."""
+
+    name = "scheduler"
+    wakes_on = frozenset({Channel.SCHEDULED})
+
+    def __init__(self, store: JobStore) -> None:
+        self.waiter = EventWaiter()
+        self._store = store
+        self._actor = Actor(by=self.name)
+
+    def step(self, now: datetime) -> datetime:
+        """Queue what is due, fail what nothing can run."""
+        exhaust(lambda limit: self._store.stage(self._actor, limit=limit))
+        exhaust(lambda limit: self._store.queue(self._actor, limit=limit))
+        unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX
+        exhaust(lambda limit: self._store.fail(self._actor, unknown_seconds=unknown, limit=limit))
+        poll = now + timedelta(seconds=limits.SCHEDULER_POLL_SECONDS_MAX)
+        due = self._store.next_due()
+        return poll if due is None else max(now, min(due, poll))

@@ -1,0 +1,85 @@
+"""The supervisor: the one owner of threads. It drives each loop on a thread of its own."""
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from rescind import limits
+from rescind.clock import Clock
+from rescind.errors import StoreUnavailable
+from rescind.runtime.loop import Loop
+from rescind.runtime.worker import Worker
+from rescind.store.protocol import Channel, Store
+
+_log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs loops until told to stop."""
+
+    def __init__(
+        self, store: Store, clock: Clock, loops: Sequence[Loop], worker: Worker | None
+    ) -> None:
+        self._clock = clock
+        self._worker = worker
+        self._loops = [*loops, *([] if worker is None else [worker])]
+        self._stopping = threading.Event()
+        self._idle = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._drive, args=(loop,), name=loop.name)
+            for loop in self._loops
+        ]
+        store.subscribe(self._wake)
+
+    def start(self) -> None:
+        """Start every loop."""
+        for thread in self._threads:
+            thread.start()
+
+    def drain(self, seconds: float) -> None:
+        """Claim nothing more; after ``seconds``, stop and give back what still runs. Returns
+        at once.
+        """
+        if self._worker is None:
+            self._idle.set()
+        else:
+            self._worker.drain(seconds)
+
+    def wait_idle(self, seconds: float | None = None) -> bool:
+        """Wait until a drained worker runs nothing; whether that is so."""
+        return self._idle.wait(seconds)
+
+    def stop(self) -> None:
+        """End every loop after one last step, and wait for their threads."""
+        self._stopping.set()
+        for loop in self._loops:
+            loop.waiter.wake()
+        for thread in self._threads:
+            thread.join()
+        for loop in self._loops:
+            # What the last steps of other loops left behind: a run given back may settle now.
+            self._step(loop)
+
+    def _wake(self, channel: Channel) -> None:
+        for loop in self._loops:
+            if channel in loop.wakes_on:
+                loop.waiter.wake()
+
+    def _drive(self, loop: Loop) -> None:
+        while not self._stopping.is_set():
+            loop.waiter.wait(self._step(loop))
+
+    def _step(self, loop: Loop) -> float:
+        """One step; seconds until the next. A loop outlives whatever goes wrong in a step."""
+        try:
+            next_wake = loop.step(self._clock.now())
+        except StoreUnavailable as error:
+            _log.warning("store unavailable", loop=loop.name, error=str(error))
+            return limits.LOOP_ERROR_SECONDS
+        except Exception:  # noqa: BLE001 - a loop must outlive a mistake in one step; it is logged
+            _log.exception("step failed", loop=loop.name)
+            return limits.LOOP_ERROR_SECONDS
+        if loop is self._worker and self._worker.drained:
+            self._idle.set()
+        return max(0.0, (next_wake - self._clock.now()).total_seconds())

@@ -1,0 +1,291 @@
+"""The worker: claims jobs, has an engine run them, and reports how each run ended.
+
+It owns claim, finish, retry and release; the engine owns the processes. What the store does not
+take (it may be away) stays pending and is offered again at the next step.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rescind import limits
+from rescind.clock import Clock
+from rescind.engines.protocol import (
+    Asked,
+    Ended,
+    Ending,
+    Engine,
+    EngineEvent,
+    Logged,
+    Order,
+    Progressed,
+    StopReason,
+)
+from rescind.lifecycle import Status
+from rescind.model import (
+    Actor,
+    Job,
+    JobMetadata,
+    RunEnd,
+    RunProgress,
+    RunRef,
+    RunRelease,
+    RunRetry,
+)
+from rescind.runtime.logbook import Logbook
+from rescind.store.protocol import Channel, JobStore
+
+_STOPPED_FOR = {
+    StopReason.TIMEOUT: Status.TIMEOUT,
+    StopReason.INACTIVITY: Status.COMPLETED_DUE_TO_INACTIVITY,
+}
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, job: Job, elapsed: float) -> None:
+        self.ref = RunRef(job.id, job.attempt)
+        self.job = job
+        self.deadline = elapsed + job.timeout_seconds
+        self.last_sign = elapsed
+        self.stopped_for: StopReason | None = None
+
+    def overdue(self, elapsed: float) -> StopReason | None:
+        """Why it must be stopped by now, if it must."""
+        inactivity = self.job.inactivity_seconds
+        if elapsed >= self.deadline:
+            return StopReason.TIMEOUT
+        if inactivity is not None and elapsed >= self.last_sign + inactivity:
+            return StopReason.INACTIVITY
+        return None
+
+
+class Worker:
+    """Runs jobs; see :class:`rescind.runtime.loop.Loop`. It is its own waiter: it waits for its
+    engine.
+    """
+
+    name = "worker"
+    wakes_on = frozenset({Channel.QUEUED})
+
+    def __init__(
+        self,
+        store: JobStore,
+        engine: Engine,
+        clock: Clock,
+        *,
+        worker_id: str,
+        metadata: Sequence[JobMetadata],
+    ) -> None:
+        self.id = worker_id
+        self._store = store
+        self._engine = engine
+        self._clock = clock
+        self._actor = Actor(by=worker_id)
+        self._metadata = metadata
+        self._processors = [value.processor for value in metadata]
+        self._registered = clock.elapsed()
+        self._heard: list[EngineEvent] = []
+        self._runs: dict[RunRef, _Run] = {}
+        self._logbook = Logbook()
+        self._progress: dict[RunRef, RunProgress] = {}
+        self._ends: list[RunEnd] = []
+        self._retries: list[RunRetry] = []
+        self._releases: list[RunRelease] = []
+        self._drain_at: float | None = None
+
+    @property
+    def waiter(self) -> "Worker":
+        """Itself."""
+        return self
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the engine; what it says is handled by the next step."""
+        self._heard += self._engine.poll(seconds)
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._engine.wake()
+
+    def drain(self, seconds: float) -> None:
+        """Claim nothing more; stop what still runs after ``seconds`` and give it back."""
+        self._drain_at = self._clock.elapsed() + seconds
+        self.wake()
+
+    @property
+    def drained(self) -> bool:
+        """Whether it was drained, nothing runs any more and nothing waits to be written."""
+        pending = self._runs or self._ends or self._retries or self._releases or self._logbook
+        return self._drain_at is not None and not pending
+
+    def step(self, now: datetime) -> datetime:
+        """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
+        ended = self._hear()
+        if ended or self._flush_is_due(now):
+            self._write_down()
+        self._report()
+        self._stop_overdue()
+        if self._drain_at is None:
+            self._claim()
+            self._register()
+        return self._next_wake(now)
+
+    def _hear(self) -> bool:
+        """Take in what the engine said; whether a run ended."""
+        heard, self._heard = self._heard, []
+        ended = False
+        for position, event in enumerate(heard):
+            try:
+                ended |= self._handle(event)
+            except BaseException:
+                # Asked could not be answered: nothing heard may be lost.
+                self._heard = heard[position:] + self._heard
+                raise
+        return ended
+
+    def _handle(self, event: EngineEvent) -> bool:
+        if isinstance(event, Asked):
+            allowed = event.run in self._runs and self._store.may_enter(self.id, event.run)
+            self._engine.permit(event.run, allowed)
+            return False
+        run = self._runs.get(event.run)
+        if run is None:
+            return False
+        run.last_sign = self._clock.elapsed()
+        if isinstance(event, Logged):
+            self._logbook.add(event.run.job_id, event.at, event.text)
+        elif isinstance(event, Progressed):
+            self._progress[event.run] = RunProgress(
+                run=event.run, done=event.done, total=event.total
+            )
+        else:
+            del self._runs[event.run]
+            self._judge(run, event)
+            return True
+        return False
+
+    def _judge(self, run: _Run, ended: Ended) -> None:
+        """What is to be reported about a run that is over."""
+        status = None if run.stopped_for is None else _STOPPED_FOR.get(run.stopped_for)
+        if status is not None:
+            self._end(ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
+        elif ended.ending is Ending.RETURNED:
+            self._end(ended, Status.SUCCESS)
+        elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED):
+            self._releases.append(RunRelease(run=ended.run, evidence=ended.evidence))
+        elif run.job.attempt < run.job.attempts_max:
+            self._retries.append(
+                RunRetry(
+                    run=ended.run,
+                    evidence=ended.evidence,
+                    error=ended.error or "",
+                    delay_seconds=retry_delay(run.job),
+                )
+            )
+        else:
+            self._end(ended, Status.ERRORS_ENCOUNTERED, ended.error)
+
+    def _end(self, ended: Ended, status: Status, error: str | None = None) -> None:
+        self._ends.append(
+            RunEnd(
+                run=ended.run,
+                status=status,
+                evidence=ended.evidence,
+                error=error,
+                result=ended.result if status is Status.SUCCESS else None,
+            )
+        )
+
+    def _flush_is_due(self, now: datetime) -> bool:
+        return bool(self._progress) or (
+            bool(self._logbook)
+            and now >= self._logbook.since + timedelta(seconds=limits.LOG_FLUSH_SECONDS)
+        )
+
+    def _write_down(self) -> None:
+        """Log lines and progress go before the ending of their run, in transactions of their
+        own: a chatty job must not slow a move.
+        """
+        if self._logbook:
+            self._store.append_log(self._logbook.chunks())
+            self._logbook.clear()
+        if self._progress:
+            self._store.write_progress(self.id, list(self._progress.values()))
+            self._progress.clear()
+
+    def _report(self) -> None:
+        """Finish and retry what ended. What does not land any more (a cancel was accepted
+        meanwhile) is given back with the evidence of how it stopped.
+        """
+        if self._ends:
+            landed = self._store.finish(self._actor, self._ends)
+            self._give_back_rest(self._ends, landed)
+            self._ends = []
+        if self._retries:
+            landed = self._store.retry(self._actor, self._retries)
+            self._give_back_rest(self._retries, landed)
+            self._retries = []
+        if self._releases:
+            self._store.release(self.id, self._releases)
+            self._releases = []
+
+    def _give_back_rest(self, ends: Sequence[RunEnd | RunRetry], landed: set[int]) -> None:
+        self._releases += [
+            RunRelease(run=end.run, evidence=end.evidence)
+            for end in ends
+            if end.run.job_id not in landed
+        ]
+
+    def _stop_overdue(self) -> None:
+        elapsed = self._clock.elapsed()
+        drained = self._drain_at is not None and elapsed >= self._drain_at
+        for run in self._runs.values():
+            reason = run.overdue(elapsed) or (StopReason.DRAIN if drained else None)
+            if reason is not None and run.stopped_for is None:
+                run.stopped_for = reason
+                self._engine.stop(run.ref, reason)
+
+    def _claim(self) -> None:
+        free = self._engine.free()
+        if free == 0:
+            return
+        for job in self._store.claim(self._actor, processors=self._processors, limit=free):
+            run = _Run(job, self._clock.elapsed())
+            self._runs[run.ref] = run
+            self._engine.start(
+                Order(
+                    run=run.ref,
+                    processor=job.processor,
+                    parameters=job.parameters,
+                    grace_seconds=job.grace_seconds,
+                )
+            )
+
+    def _register(self) -> None:
+        """Say now and then that the processors are known here."""
+        elapsed = self._clock.elapsed()
+        if elapsed >= self._registered + limits.HEARTBEAT_SECONDS:
+            self._store.register(self._metadata, processors=self._processors)
+            self._registered = elapsed
+
+    def _next_wake(self, now: datetime) -> datetime:
+        elapsed = self._clock.elapsed()
+        seconds = limits.WORKER_POLL_SECONDS
+        if self._logbook:
+            seconds = min(seconds, limits.LOG_FLUSH_SECONDS)
+        for run in self._runs.values():
+            if run.stopped_for is None:
+                seconds = min(seconds, max(0.0, run.deadline - elapsed))
+        return now + timedelta(seconds=seconds)
+
+
+def retry_delay(job: Job) -> float:
+    """Seconds to wait before the next attempt: doubling, bounded."""
+    doubled = job.retry_seconds * 2.0 ** (job.attempt - 1)
+    return min(doubled, max(job.retry_seconds, limits.RETRY_SECONDS_MAX))
+
+
+def _limit_of(run: _Run) -> str:
+    if run.stopped_for is StopReason.INACTIVITY:
+        return f"{run.job.inactivity_seconds:g} seconds without a sign of life"
+    return f"{run.job.timeout_seconds:g} seconds"

@@ -1,0 +1,143 @@
+"""Users, passwords and sessions. A session id is known to its user; the store has its hash."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+import argon2
+from msgspec import Struct
+
+from rescind import ids, limits
+from rescind.errors import ConfigurationError, RequestRefused
+from rescind.model import Session, User
+from rescind.service.policy import Permission
+from rescind.store.protocol import Store
+
+_hasher = argon2.PasswordHasher()
+_NOBODYS_HASH = _hasher.hash(ids.password())
+"""Verified for names that do not exist, so that the time does not tell them apart."""
+
+
+class SignedIn(Struct, frozen=True):
+    """A new session."""
+
+    session_id: str
+    user: User
+
+
+def sign_in(store: Store, name: str, password: str, *, inactive_seconds: float) -> SignedIn:
+    """Open a session.
+
+    Raises RequestRefused with Vault's type: NO_PASSWORD_PROVIDED,
+    USERNAME_OR_PASSWORD_INCORRECT or, only to who knows the password, INACTIVE_USER.
+    """
+    if not password:
+        raise RequestRefused("NO_PASSWORD_PROVIDED", "No password was provided for the login call.")
+    found = store.user_by_name(name)
+    password_hash = None if found is None else found[1]
+    verified = _verified(password_hash or _NOBODYS_HASH, password)
+    if found is None or password_hash is None or not verified:
+        raise RequestRefused(
+            "USERNAME_OR_PASSWORD_INCORRECT",
+            "Authentication failed for user: the user name or password is incorrect.",
+        )
+    user = found[0]
+    if not user.active:
+        raise RequestRefused("INACTIVE_USER", "The user is inactive.")
+    session_id = ids.session_id()
+    store.open_session(user.id, _hash(session_id), inactive_seconds=inactive_seconds)
+    return SignedIn(session_id, user)
+
+
+def session(store: Store, session_id: str, *, inactive_seconds: float) -> Session | None:
+    """The living session of this id; its use is written down now and then."""
+    id_hash = _hash(session_id)
+    found = store.session(id_hash, inactive_seconds=inactive_seconds)
+    if found is None:
+        return None
+    if store.now() - found.seen_at >= timedelta(seconds=limits.SESSION_TOUCH_SECONDS):
+        store.touch_session(id_hash)
+    return found
+
+
+def keep_alive(store: Store, session_id: str) -> None:
+    """Count the session as used just now."""
+    store.touch_session(_hash(session_id))
+
+
+def sign_out(store: Store, session_id: str) -> None:
+    """End this session, and no other."""
+    store.close_session(_hash(session_id))
+
+
+def add_user(store: Store, name: str, password: str, permissions: Collection[Permission]) -> int:
+    """Add a user; the id.
+
+    Raises ConfigurationError naming everything that is wrong.
+    """
+    problems = [*_name_problems(name), *_password_problems(password)]
+    if problems:
+        raise ConfigurationError(*problems)
+    granted = frozenset(str(permission) for permission in permissions)
+    user_id = store.add_user(name, _hasher.hash(password), granted)
+    if user_id is None:
+        raise ConfigurationError(f"There is a user named {name!r} already.")
+    return user_id
+
+
+def set_active(store: Store, name: str, active: bool) -> None:
+    """Let a user in, or no longer. Raises ConfigurationError when there is no such user."""
+    store.set_active(_existing(store, name).id, active)
+
+
+def set_password(store: Store, name: str, password: str) -> None:
+    """Change a password and end the user's sessions; raises ConfigurationError."""
+    user = _existing(store, name)
+    if problems := _password_problems(password):
+        raise ConfigurationError(*problems)
+    store.set_password(user.id, _hasher.hash(password))
+
+
+def first_administrator(store: Store) -> tuple[str, str] | None:
+    """Where there is no user yet, make one that may do everything: (name, password)."""
+    if store.users():
+        return None
+    name, password = "admin", ids.password()
+    add_user(store, name, password, list(Permission))
+    return name, password
+
+
+def _existing(store: Store, name: str) -> User:
+    found = store.user_by_name(name)
+    if found is None or found[1] is None:
+        raise ConfigurationError(f"There is no user named {name!r}.")
+    return found[0]
+
+
+def _name_problems(name: str) -> Sequence[str]:
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        return ["A user name is printable text without spaces around it."]
+    if len(name) > limits.USER_NAME_CHARACTERS_MAX:
+        return [f"A user name has at most {limits.USER_NAME_CHARACTERS_MAX} characters."]
+    return []
+
+
+def _password_problems(password: str) -> Sequence[str]:
+    least, most = limits.PASSWORD_CHARACTERS_MIN, limits.PASSWORD_CHARACTERS_MAX
+    if not least <= len(password) <= most:
+        return [f"A password has {least} to {most} characters."]
+    return []
+
+
+def _verified(password_hash: str, password: str) -> bool:
+    if len(password) > limits.PASSWORD_CHARACTERS_MAX:
+        return False
+    try:
+        return _hasher.verify(password_hash, password)
+    except argon2.exceptions.VerifyMismatchError:
+        return False
+
+
+def _hash(session_id: str) -> bytes:
+    """Session ids carry 512 random bits: a plain hash cannot be guessed back."""
+    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).digest()

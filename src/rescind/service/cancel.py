@@ -1,0 +1,53 @@
+"""Cancel jobs: answer *i* speaks of item *i*."""
+
+from collections.abc import Sequence
+
+from rescind.lifecycle import CANCELLABLE, Status
+from rescind.model import BadItem, CancelCode, CancelOutcome, Verdict
+from rescind.service.policy import Caller, Profile, editable_owner
+from rescind.store.protocol import JobStore
+
+
+def cancel(
+    store: JobStore, profile: Profile, caller: Caller, items: Sequence[int | BadItem]
+) -> list[CancelOutcome]:
+    """Accept the cancel of every job of ``items`` that permits it, in one transaction.
+
+    Raises RequestRefused when the caller may cancel nobody's jobs.
+    """
+    verdicts = store.cancel(
+        [item for item in items if isinstance(item, int)],
+        caller.actor,
+        running_allowed=profile.running_cancellable,
+        owner=editable_owner(caller, profile),
+    )
+    outcomes: list[CancelOutcome] = []
+    for item in items:
+        if isinstance(item, BadItem):
+            outcomes.append(CancelOutcome(code=CancelCode.INVALID_ID, message=item.message))
+            continue
+        verdict = verdicts.get(item)
+        outcomes.append(_outcome(item, verdict))
+        if verdict is not None and verdict.landed:
+            # Items are judged in order: the same id, asked for again, is CANCELLING by then.
+            verdicts[item] = Verdict(landed=False, status=Status.CANCELLING)
+    return outcomes
+
+
+def _outcome(job_id: int, verdict: Verdict | None) -> CancelOutcome:
+    if verdict is None:
+        return CancelOutcome(code=CancelCode.UNKNOWN, job_id=job_id)
+    return CancelOutcome(code=_code(verdict), job_id=job_id, status=verdict.status)
+
+
+def _code(verdict: Verdict) -> CancelCode:
+    """The one place that decides how a status is answered."""
+    if verdict.landed:
+        return CancelCode.ACCEPTED
+    if verdict.status is Status.CANCELLING:
+        return CancelCode.ALREADY_CANCELLING
+    if verdict.status is Status.CANCELLED:
+        return CancelCode.ALREADY_CANCELLED
+    if verdict.status in CANCELLABLE:
+        return CancelCode.NOT_CANCELLABLE
+    return CancelCode.FINISHED

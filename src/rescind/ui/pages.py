@@ -1,0 +1,127 @@
+"""Handlers of the pages. They only show; signing in and out is all that a form can do."""
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from rescind import limits
+from rescind.api.forms import parse_form
+from rescind.api.gate import SESSION_COOKIE
+from rescind.api.http import Context, Request, Text
+from rescind.errors import RequestRefused
+from rescind.service import accounts, read
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("rescind.ui"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_STYLE = resources.files("rescind.ui").joinpath("static", "rescind.css").read_text()
+
+_ID = re.compile(r"[0-9]{1,30}")
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def front(context: Context, request: Request) -> Text:
+    """What Rescind is, how to use it, and the jobs for who is signed in."""
+    if request.caller is None:
+        return _page("front.html", request, jobs=None, older=None)
+    below = request.query.get("below", "")
+    page = read.latest_jobs(
+        context.store,
+        request.caller,
+        below=min(int(below), limits.JOB_ID_MAX) if _ID.fullmatch(below) else limits.JOB_ID_MAX,
+    )
+    older = page[-1].id if len(page) == limits.PAGE_JOBS_DEFAULT else None
+    return _page("front.html", request, jobs=page, older=older)
+
+
+def job(context: Context, request: Request) -> Text:
+    """One job: its row, its moves, its log."""
+    if request.caller is None:
+        return _see_front()
+    job_id = int(request.parameters["job_id"])
+    try:
+        found = read.job(context.store, request.caller, job_id)
+    except RequestRefused as refusal:
+        return _page("refused.html", request, status=404, message=refusal.message)
+    return _page(
+        "job.html",
+        request,
+        job=found,
+        events=context.store.events(found.id),
+        log=read.log(context.store, request.caller, found.id),
+    )
+
+
+def sign_in(context: Context, request: Request) -> Text:
+    """Open a session that the browser keeps."""
+    try:
+        form = parse_form(request.body, request.headers.get("content-type"))
+        signed_in = accounts.sign_in(
+            context.store,
+            form.get("username", ""),
+            form.get("password", ""),
+            inactive_seconds=context.inactive_seconds,
+        )
+    except RequestRefused as refusal:
+        return _page("refused.html", request, message=refusal.message)
+    secure = "; Secure" if request.https or context.settings.secure_cookies else ""
+    cookie = f"{SESSION_COOKIE}={signed_in.session_id}; Path=/; HttpOnly; SameSite=Strict{secure}"
+    return _see_front({"Set-Cookie": cookie})
+
+
+def sign_out(context: Context, request: Request) -> Text:
+    """End the browser's session."""
+    if request.session_id is not None:
+        accounts.sign_out(context.store, request.session_id)
+    cookie = f"{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+    return _see_front({"Set-Cookie": cookie})
+
+
+def style(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
+    """The style sheet."""
+    return Text(text=_STYLE, content_type="text/css; charset=utf-8")
+
+
+def _page(template: str, request: Request, *, status: int = 200, **values: Any) -> Text:
+    user = None if request.caller is None else request.caller.user.name
+    scheme = "https" if request.https else "http"
+    lines = curl_lines(f"{scheme}://{request.host}")
+    text = _TEMPLATES.get_template(template).render(user=user, curl_lines=lines, **values)
+    return Text(
+        text=text,
+        content_type="text/html; charset=utf-8",
+        http_status=status,
+        headers=_HEADERS,
+    )
+
+
+def curl_lines(address: str, password: str = "YOUR-PASSWORD") -> tuple[str, str, str]:  # noqa: S107 - a placeholder
+    """Sign in, submit a demo job, cancel it: from a shell."""
+    api = f"{address}/api/v26.1"
+    headers = "-H \"Authorization: $SESSION\" -H 'Content-Type: application/json'"
+    form = f"-d username=admin -d 'password={password}'"
+    submit = '[{"job_metadata": "demo_sleep__c", "parameters": {"seconds": 60}}]'
+    cancel = '[{"job_id": 1}]'
+    return (
+        f"SESSION=$(curl -s {api}/auth {form} | grep -o '[0-9A-F]\\{{128\\}}')",
+        f"curl {api}/services/jobs {headers} -d '{submit}'",
+        f"curl {api}/services/jobs/actions/cancel {headers} -d '{cancel}'",
+    )
+
+
+def _see_front(headers: Mapping[str, str] | None = None) -> Text:
+    """After a form, the browser goes back to the front page."""
+    return Text(text="", http_status=303, headers={"Location": "/", **_HEADERS, **(headers or {})})

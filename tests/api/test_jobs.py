@@ -1,0 +1,207 @@
+"""Submit, status, start_now and log."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.conftest import ADA_ID, failure
+from rescind.lifecycle import Status
+from rescind.model import Actor, LogChunk
+from rescind.store.protocol import Store
+from store import harness
+
+JOBS = "/api/v26.1/services/jobs"
+Headers = dict[str, str]
+
+
+def test_submitted_jobs_are_answered_item_by_item(
+    api: TestClient, ada: Headers, store: Store, metadata: str
+) -> None:
+    items = [
+        {"job_metadata": metadata},
+        {"job_metadata": "unknown__c"},
+        {"job_metadata": metadata, "priority": 101},
+        {"title": "no metadata"},
+        {
+            "job_metadata": metadata,
+            "title": "Later",
+            "parameters": {"seconds": 1},
+            "run_date": "2099-01-01T00:00:00Z",
+            "priority": 1,
+        },
+    ]
+    answer = api.post(JOBS, json=items, headers=ada)
+    assert answer.json()["responseStatus"] == "SUCCESS"
+    data = answer.json()["data"]
+    assert [item["responseStatus"] for item in data] == [
+        "SUCCESS", "FAILURE", "FAILURE", "FAILURE", "SUCCESS",
+    ]  # fmt: skip
+    assert "unknown__c" in data[1]["errors"]["message"]
+    assert "2" in data[1]["errors"]["message"]
+    first, later = (harness.row(store, data[index]["data"]["id"]) for index in (0, 4))
+    assert (first.status, first.title, first.priority) == (Status.QUEUED, "Sleep", 50)
+    assert (later.status, later.title, later.priority) == (Status.SCHEDULED, "Later", 1)
+    assert later.parameters == {"seconds": 1}
+    assert later.created_by == ADA_ID
+    assert (
+        harness.last_event(store, later.id).request_id == answer.headers["x-vaultapi-executionid"]
+    )
+
+
+def test_jobs_are_submitted_as_csv_too(
+    api: TestClient, ada: Headers, store: Store, metadata: str
+) -> None:
+    body = f'job_metadata,parameters,priority\r\n{metadata},"{{""a"": ""b\\\\c""}}",7\r\n'
+    answer = api.post(JOBS, content=body, headers={**ada, "Content-Type": "text/csv"})
+    [item] = answer.json()["data"]
+    job = harness.row(store, item["data"]["id"])
+    assert (job.parameters, job.priority) == ({"a": "b\\c"}, 7)
+
+
+def test_submitting_needs_the_permission_to_create(
+    api: TestClient, sign_in: Callable[[str], Headers], metadata: str
+) -> None:
+    answer = api.post(JOBS, json=[{"job_metadata": metadata}], headers=sign_in("reader"))
+    assert failure(answer)[0] == "INSUFFICIENT_ACCESS"
+
+
+def test_the_status_has_the_published_keys_in_order(
+    api: TestClient, ada: Headers, metadata: str, store: Store
+) -> None:
+    [item] = api.post(JOBS, json=[{"job_metadata": metadata}], headers=ada).json()["data"]
+    job_id = item["data"]["id"]
+    payload = api.get(f"{JOBS}/{job_id}", headers=ada).json()
+    assert list(payload) == ["responseStatus", "responseMessage", "data"]
+    data = payload["data"]
+    assert list(data) == [
+        "id", "status", "method", "links", "created_by", "created_date", "run_start_date",
+    ]  # fmt: skip
+    assert (data["id"], data["status"], data["method"]) == (job_id, "QUEUED", "POST")
+    assert data["created_by"] == ADA_ID
+    assert data["links"] == [
+        {
+            "rel": "self",
+            "href": f"/api/v26.1/services/jobs/{job_id}",
+            "method": "GET",
+            "accept": "application/json",
+        }
+    ]
+    harness.cancel(store, job_id)
+    store.settle(harness.SYSTEM, limit=9)
+    ended = api.get(f"{JOBS}/{job_id}", headers=ada).json()["data"]
+    assert ended["status"] == "CANCELLED"
+    assert ended["run_start_date"] == data["created_date"]
+    assert ended["run_end_date"].endswith("Z")
+
+
+def test_a_scheduled_job_shows_its_planned_start_and_no_method(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    job_id = harness.scheduled(store)
+    data = api.get(f"{JOBS}/{job_id}", headers=ada).json()["data"]
+    planned = harness.row(store, job_id).run_at
+    assert data["run_start_date"] == planned.strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{planned.microsecond // 1000:03}Z"
+    )
+    assert "method" not in data
+    assert "run_end_date" not in data
+
+
+@pytest.mark.parametrize("job_id", ["0", "12345", str(2**63), "9" * 30])
+def test_an_unknown_job_is_not_found(api: TestClient, ada: Headers, job_id: str) -> None:
+    for path in (f"{JOBS}/{job_id}", f"{JOBS}/{job_id}/log"):
+        answer = failure(api.get(path, headers=ada))
+        assert answer == ("INVALID_DATA", f"Job [{int(job_id)}] is not found")
+    answer = failure(api.post(f"{JOBS}/start_now/{job_id}", headers=ada))
+    assert answer == ("INVALID_DATA", f"Job [{int(job_id)}] is not found")
+
+
+def test_a_job_is_read_by_who_may_read_jobs_and_by_who_submitted_it(
+    api: TestClient, sign_in: Callable[[str], Headers], store: Store
+) -> None:
+    nobody, reader = sign_in("nobody"), sign_in("reader")
+    user_id = int(api.get("/api/", headers=nobody).headers["x-vaultapi-userid"])
+    [own] = store.submit([harness.new_job()], Actor(user_id=user_id, by="user"))
+    foreign = harness.submit(store)
+    for job_id, headers, seen in [
+        (own, nobody, True), (foreign, nobody, False), (foreign, reader, True),
+    ]:  # fmt: skip
+        answer = api.get(f"{JOBS}/{job_id}", headers=headers).json()
+        assert (answer["responseStatus"] == "SUCCESS") is seen
+    unknown = api.get(f"{JOBS}/999", headers=nobody).json()
+    hidden = api.get(f"{JOBS}/{foreign}", headers=nobody).json()
+    assert json.dumps(hidden).replace(str(foreign), "999") == json.dumps(unknown)
+
+
+@pytest.mark.parametrize(
+    ("context", "status"),
+    [("open", Status.QUEUED), ("vault", Status.QUEUEING)],
+    indirect=["context"],
+)
+def test_start_now_runs_the_same_id_now(
+    api: TestClient, ada: Headers, store: Store, status: Status
+) -> None:
+    job_id = harness.scheduled(store)
+    answer = api.post(f"{JOBS}/start_now/{job_id}", headers=ada)
+    assert answer.json() == {
+        "responseStatus": "SUCCESS",
+        "url": f"/api/v26.1/services/jobs/{job_id}",
+        "job_id": job_id,
+    }
+    assert harness.row(store, job_id).status is status
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.SCHEDULED}))
+def test_start_now_of_a_job_that_is_not_scheduled_names_its_status(
+    api: TestClient, ada: Headers, store: Store, status: Status
+) -> None:
+    job_id = harness.place(store, status)
+    error_type, message = failure(api.post(f"{JOBS}/start_now/{job_id}", headers=ada))
+    assert error_type == "INVALID_DATA"
+    assert f"in {status} state" in message
+
+
+def test_the_log_is_text_with_marks_gaps_and_a_summary(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    job_id = harness.place(store, Status.RUNNING)
+    line = "2024-03-01T00:50:01.741Z {}\n"
+    store.append_log([LogChunk(job_id=job_id, text=line.format("hello") * 2)])
+    harness.cancel(store, job_id)
+    store.append_log([LogChunk(job_id=job_id, text=line.format("still here"))])
+    harness.settle(store, job_id)
+    answer = api.get(f"{JOBS}/{job_id}/log", headers=ada)
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = answer.text.splitlines()
+    assert lines[:3] == [
+        "2024-03-01T00:50:01.741Z hello",
+        "2024-03-01T00:50:01.741Z hello",
+        "2024-03-01T00:50:01.741Z [after cancel] still here",
+    ]
+    assert lines[3].endswith("Job Title: A job")
+    assert any(line.endswith("Job Completion Status: CANCELLED") for line in lines)
+    assert any(line.endswith("Job Stop Evidence: KILLED") for line in lines)
+
+
+def test_a_log_that_lost_its_middle_says_how_much(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    job_id = harness.place(store, Status.RUNNING)
+    for _ in range(40):
+        store.append_log([LogChunk(job_id=job_id, text="x" * 65_535 + "\n")])
+    text = api.get(f"{JOBS}/{job_id}/log", headers=ada).text
+    kept = sum(len(line) + 1 for line in text.splitlines() if line.startswith("x"))
+    assert f"... {40 * 65_536 - kept:,} bytes are missing here ..." in text
+
+
+def test_a_later_start_is_due_when_its_date_has_come(
+    api: TestClient, ada: Headers, store: Store, metadata: str
+) -> None:
+    soon = (store.now() + timedelta(seconds=0.05)).isoformat()
+    items = [{"job_metadata": metadata, "run_date": soon}]
+    [item] = api.post(JOBS, json=items, headers=ada).json()["data"]
+    job_id = item["data"]["id"]
+    assert harness.eventually(lambda: store.stage(harness.SYSTEM, limit=9) == [job_id])
