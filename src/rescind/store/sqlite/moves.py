@@ -121,7 +121,7 @@ class Moves(Statements):
             ).fetchall()
         if released:
             self._signal(Channel.RELEASED)
-        return {row[0] for row in released}
+        return {int(row[0]) for row in released}  # type: ignore[arg-type]  # an id
 
     def end_leases(self) -> None:
         """Every lease is over: for the one process that has just come to own the file."""
