@@ -202,9 +202,10 @@ class ProcessEngine:
                 keeper.socket.shutdown(socket.SHUT_RDWR)  # all at once; then wait for each
         for keeper in self._keepers:
             keeper.close()
+        if self._keepers:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
         self._keepers = []
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     def _new_keeper(self) -> _Keeper:
         return _Keeper(self._modules, self._lock, group_only=self._group_only)

@@ -255,7 +255,7 @@ class Keeper:
             self._log("The job had left threads running; they end with their process")
             ended = ended._replace(force=Force.KILLED)
         clean = message["clean"] and not ended.processes and not self._group_only
-        self._finish_output(close=not clean)
+        self._finish_output()
         if not clean:
             self._end_all(polite=False)
         self._tell_end(run, message, ended, ready=clean)
@@ -267,7 +267,7 @@ class Keeper:
         status = self._child.status
         assert status is not None
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
-        self._finish_output(close=True)
+        self._finish_output()
         if self._run is None:
             self._send({"is": "unready"})
             select.select((), (), (), limits.KEEPER_RESTART_SECONDS)
@@ -283,7 +283,7 @@ class Keeper:
         """The grace is over."""
         assert self._run is not None
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
-        self._finish_output(close=True)
+        self._finish_output()
         ending = "STOPPED" if self._run.entered else "NOT_ENTERED"
         self._tell_end(self._run, {"ending": ending}, ended, ready=False)
         self._replace_child()
@@ -308,7 +308,7 @@ class Keeper:
         )
         self._run = None
 
-    def _finish_output(self, *, close: bool) -> None:
+    def _finish_output(self) -> None:
         """Everything that was printed, up to now."""
         for number, lines in self._child.outputs.items():
             while True:
@@ -319,8 +319,7 @@ class Keeper:
                 if not data:
                     break
                 self._print(lines.feed(data))
-            if close:
-                self._print(lines.close())
+            self._print(lines.close())
 
     def _replace_child(self) -> None:
         self._child.close()

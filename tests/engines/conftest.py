@@ -1,0 +1,148 @@
+"""What the engine tests share: an engine driven as a worker would, waiting for its events."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from rescind.clock import SystemClock
+from rescind.engines.inline import InlineEngine
+from rescind.engines.process.engine import ProcessEngine
+from rescind.engines.process.tree import descendants
+from rescind.engines.protocol import (
+    Asked,
+    Ended,
+    Engine,
+    EngineEvent,
+    Logged,
+    Order,
+    Progressed,
+    StopReason,
+)
+from rescind.model import RunRef
+
+JOBS = "engines.jobs_for_tests"
+
+
+@dataclass
+class Driver:
+    """Drives an engine: starts runs, answers what they ask, gathers what they say."""
+
+    engine: Engine
+    events: list[EngineEvent] = field(default_factory=list)
+    runs: int = 0
+    allow: bool = True
+
+    def start(self, name: str, grace_seconds: float = 5.0, **parameters: Any) -> RunRef:
+        """Start a run of one of the test jobs, as soon as a slot is free."""
+        self.until(lambda: self.engine.free() > 0)
+        self.runs += 1
+        run = RunRef(self.runs, 1)
+        order = Order(
+            run=run,
+            processor=name if ":" in name else f"{JOBS}:{name}",
+            parameters=parameters,
+            grace_seconds=grace_seconds,
+        )
+        self.engine.start(order)
+        return run
+
+    def until(self, done: Callable[[], bool], seconds: float = 30) -> None:
+        """Poll until it is so."""
+        end = monotonic() + seconds
+        while not done():
+            assert monotonic() < end, f"waited in vain; heard {self.events[-9:]}"
+            for event in self.engine.poll(0.2):
+                self.events.append(event)
+                if isinstance(event, Asked):
+                    self.engine.permit(event.run, self.allow)
+
+    def logged(self, run: RunRef) -> list[str]:
+        """The lines of a run so far."""
+        return [
+            event.text for event in self.events if isinstance(event, Logged) and event.run == run
+        ]
+
+    def progressed(self, run: RunRef) -> list[tuple[int, int]]:
+        """What a run said of its progress."""
+        return [
+            (event.done, event.total)
+            for event in self.events
+            if isinstance(event, Progressed) and event.run == run
+        ]
+
+    def until_logged(self, run: RunRef, text: str) -> None:
+        """Wait for a line."""
+        self.until(lambda: text in self.logged(run))
+
+    def end(self, run: RunRef, seconds: float = 30) -> Ended:
+        """Wait for the end of a run."""
+        found: list[Ended] = []
+
+        def ended() -> bool:
+            found[:] = [
+                event for event in self.events if isinstance(event, Ended) and event.run == run
+            ]
+            return bool(found)
+
+        self.until(ended, seconds)
+        [only] = found
+        return only
+
+    def stop(self, run: RunRef, reason: StopReason = StopReason.CANCEL) -> None:
+        self.engine.stop(run, reason)
+
+    def run(self, name: str, **parameters: Any) -> Ended:
+        """Start a run and wait for its end."""
+        return self.end(self.start(name, **parameters))
+
+
+@pytest.fixture
+def make_process_engine() -> Iterator[Callable[..., Driver]]:
+    """Process engines that are closed, and have left nothing behind, when the test is over."""
+    engines: list[ProcessEngine] = []
+    before = descendants(os.getpid())
+
+    def make(modules: tuple[str, ...] = (JOBS,), slots: int = 1, **options: Any) -> Driver:
+        engine = ProcessEngine(modules, slots=slots, clock=SystemClock(), **options)
+        engines.append(engine)
+        return Driver(engine)
+
+    yield make
+    for engine in engines:
+        engine.close()
+    assert descendants(os.getpid()) <= before
+
+
+@pytest.fixture
+def process(make_process_engine: Callable[..., Driver]) -> Driver:
+    """A process engine with one slot."""
+    return make_process_engine()
+
+
+@pytest.fixture(params=["process", "inline"])
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Each engine in turn."""
+    if request.param == "inline":
+        return Driver(InlineEngine([JOBS], clock=SystemClock()))
+    driver: Driver = request.getfixturevalue("process")
+    return driver
+
+
+@pytest.fixture(autouse=True, scope="session")
+def jobs_importable() -> Iterator[None]:
+    """Children find the test jobs as their worker does."""
+    tests = str(Path(__file__).parents[1])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = tests
+    os.environ["RESCIND_SECRET_OF_THE_SERVICE"] = "not for jobs"
+    yield
+    os.environ.pop("RESCIND_SECRET_OF_THE_SERVICE")
+    if before is None:
+        os.environ.pop("PYTHONPATH")
+    else:
+        os.environ["PYTHONPATH"] = before
