@@ -12,6 +12,7 @@ from time import monotonic
 import pytest
 
 from engines.conftest import JOBS, Driver
+from process.conftest import is_alive
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending, StopReason
 from rescind.errors import ConfigurationError
@@ -43,13 +44,6 @@ def keeper_of(driver: Driver) -> int:
     """The pid of the only keeper."""
     [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # a test kills it
     return int(keeper.process.pid)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] != b"Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("name", ["busy", "waits_with_pid"])

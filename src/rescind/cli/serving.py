@@ -19,6 +19,8 @@ from rescind.service import accounts
 from rescind.ui.pages import curl_lines
 from rescind.wiring import Service
 
+_log = structlog.get_logger()
+
 
 class Tls(NamedTuple):
     """The files for HTTPS, if any."""
@@ -66,7 +68,8 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
             server = _Server(config, _banner(settings, listener, tls, made))
             asyncio.run(server.serve(sockets=[listener]))
         finally:
-            stop.by_signal_only()
+            stop.without_waiting()
+            _log.info("draining", seconds=settings.drain_seconds)
             service.stop()
 
 
@@ -83,8 +86,8 @@ class _Stop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._heard)
 
-    def by_signal_only(self) -> None:
-        """From now on a signal means: at once."""
+    def without_waiting(self) -> None:
+        """From now on, a signal ends this process at once."""
         self._draining = True
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
@@ -100,7 +103,9 @@ def _listen(settings: Settings, tls: Tls) -> socket.socket:
     if (tls.certificate is None) != (tls.key is None):
         raise CannotStart("--tls-certificate and --tls-key go together.")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns off Nagle's algorithm only where the protocol is named; left on, each answer
+    # on a kept connection would wait for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

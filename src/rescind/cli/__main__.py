@@ -1,0 +1,5 @@
+"""``python -m rescind.cli``."""
+
+from rescind.cli.main import main
+
+main()

@@ -1,0 +1,64 @@
+"""Jobs for the tests of a whole service."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from engines.jobs_for_tests import daemonizes
+from rescind import JobContext, job
+
+
+@job("write_from_afar__c", grace_seconds=1)
+def write_from_afar(context: JobContext) -> None:
+    """Twenty times a second, a grandchild writes that double-forked and left the session."""
+    daemonizes(context)
+
+
+@job("times_out__c", timeout_minutes=0.3 / 60, grace_seconds=0.2)
+def times_out(context: JobContext) -> None:
+    context.sleep(60)
+
+
+@job("falls_silent__c", inactivity_minutes=0.5 / 60, grace_seconds=0.2)
+def falls_silent(context: JobContext) -> None:
+    for _ in range(5):
+        context.log("alive")
+        context.sleep(0.2)
+    context.sleep(60)
+
+
+@job("fails_twice__c", attempts_max=3, retry_seconds=0.1)
+def fails_twice(context: JobContext) -> int:
+    context.log(f"attempt {context.attempt}")
+    if context.attempt < 3:
+        raise RuntimeError(f"failure {context.attempt}")
+    return context.attempt
+
+
+@job("ledger__c", grace_seconds=0.5)
+def ledger(context: JobContext) -> None:
+    """Write down that it was entered, then wait."""
+    note(context)
+    context.sleep(float(context.parameters.get("seconds", 600)))
+
+
+@job("idempotent_ledger__c", idempotent=True, grace_seconds=0.5)
+def idempotent_ledger(context: JobContext) -> None:
+    note(context)
+    context.sleep(float(context.parameters.get("seconds", 600)))
+
+
+@job("holds_on__c", grace_seconds=0.3)
+def holds_on(context: JobContext) -> None:
+    """Ignore all but SIGKILL."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(context)
+    while True:
+        time.sleep(60)
+
+
+def note(context: JobContext) -> None:
+    with Path(context.parameters["ledger"]).open("a") as file:
+        file.write(f"{context.job_id} {context.attempt} {os.getpid()}\n")
+    context.log("entered")

@@ -1,0 +1,109 @@
+"""Real jobs in real processes, really cancelled, over HTTP."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from process.conftest import Service
+from rescind.engines.process.tree import descendants
+
+Serve = Callable[..., Service]
+
+
+def others_below(service: Service) -> set[int]:
+    """The living processes below the service that are not its keepers and their children."""
+
+    def ours(pid: int) -> bool:
+        try:
+            return b"rescind.engines.process." in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return True
+
+    return {pid for pid in descendants(service.process.pid) if not ours(pid)}
+
+
+def test_what_a_hidden_grandchild_writes_stops_growing_at_cancelled(
+    serve: Serve, tmp_path: Path
+) -> None:
+    service = serve()
+    file = tmp_path / "ticks"
+    [job_id] = service.submit(
+        "write_from_afar__c", parameters={"file": str(file), "ignore": ["SIGTERM"]}
+    )
+    service.until_logged(job_id, "entered")
+    assert others_below(service)
+    assert service.cancel(job_id) == [{"responseStatus": "SUCCESS", "data": {"id": job_id}}]
+    service.until_status(job_id, "CANCELLED")
+    size = file.stat().st_size
+    assert not others_below(service)
+    [next_id] = service.submit("demo_sleep__c", parameters={"seconds": 0.3})
+    service.until_status(next_id, "SUCCESS")
+    assert file.stat().st_size == size
+    assert service.evidence(job_id) == "KILLED"
+
+
+def test_500_queued_jobs_behind_a_blocker_are_accepted_in_one_answer_and_none_starts(
+    serve: Serve, tmp_path: Path
+) -> None:
+    service = serve("--slots", "1")
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    [blocker] = service.submit("demo_sleep__c", parameters={"seconds": 600})
+    service.until_status(blocker, "RUNNING")
+    ids = service.submit("ledger__c", count=500, parameters={"ledger": str(ledger)})
+    assert service.cancel(*ids) == [
+        {"responseStatus": "SUCCESS", "data": {"id": job_id}} for job_id in ids
+    ]
+    service.cancel(blocker)
+    service.until_status(blocker, "CANCELLED")
+    for job_id in ids:
+        service.until_status(job_id, "CANCELLED")
+    [last] = service.submit("ledger__c", parameters={"ledger": str(ledger), "seconds": 0})
+    service.until_status(last, "SUCCESS")
+    assert [line.split()[0] for line in ledger.read_text().splitlines()] == [str(last)]
+    assert {service.evidence(job_id) for job_id in ids[::100]} == {"NEVER_STARTED"}
+
+
+def test_a_stubborn_job_is_killed_with_its_children(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("demo_stubborn__c")
+    service.until_logged(job_id, "I will not stop")
+    assert len(others_below(service)) == 2
+    service.cancel(job_id)
+    assert service.status(job_id) in ("CANCELLING", "CANCELLED")
+    service.until_status(job_id, "CANCELLED", seconds=10)
+    assert service.evidence(job_id) == "KILLED"
+    assert not others_below(service)
+
+
+def test_cancel_is_heard_while_every_slot_is_busy(serve: Serve) -> None:
+    service = serve("--slots", "2")
+    ids = service.submit("demo_sleep__c", count=4, parameters={"seconds": 600})
+    for job_id in ids[:2]:
+        service.until_status(job_id, "RUNNING")
+    service.cancel(*ids)
+    for job_id in ids:
+        service.until_status(job_id, "CANCELLED")
+    assert [service.evidence(job_id) for job_id in ids] == [
+        "STOPPED_ITSELF",
+        "STOPPED_ITSELF",
+        "NEVER_STARTED",
+        "NEVER_STARTED",
+    ]
+
+
+def test_a_cancel_of_a_scheduled_job_is_settled_and_it_never_starts(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("demo_sleep__c", run_date="2099-01-01T00:00:00Z")
+    assert service.status(job_id) == "SCHEDULED"
+    service.cancel(job_id)
+    service.until_status(job_id, "CANCELLED")
+    assert service.evidence(job_id) == "NEVER_STARTED"
+
+
+def test_inline_jobs_stop_when_asked(serve: Serve) -> None:
+    service = serve("--engine", "inline", jobs=("rescind.demo",))
+    [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 600})
+    service.until_status(job_id, "RUNNING")
+    service.cancel(job_id)
+    service.until_status(job_id, "CANCELLED")
+    assert service.evidence(job_id) in ("STOPPED_ITSELF", "NEVER_STARTED")

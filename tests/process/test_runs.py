@@ -1,0 +1,82 @@
+"""How jobs run: results, errors, retries, time-outs, starts."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from process.conftest import FINAL, Service
+
+Serve = Callable[..., Service]
+
+
+def test_the_demo_jobs_end_as_they_say(serve: Serve) -> None:
+    service = serve("--slots", "4")
+    [sleep] = service.submit("demo_sleep__c", parameters={"seconds": 0.1})
+    [count] = service.submit("demo_count__c", parameters={"items": 3, "seconds_per_item": 0.05})
+    [fail] = service.submit("demo_fail__c")
+    [wrong] = service.submit("demo_sleep__c", parameters={"seconds": "long"})
+    expected = {
+        sleep: "SUCCESS",
+        count: "SUCCESS",
+        fail: "ERRORS_ENCOUNTERED",
+        wrong: "ERRORS_ENCOUNTERED",
+    }
+    for job_id, status in expected.items():
+        service.until_status(job_id, *FINAL)
+        assert service.status(job_id) == status
+    assert "Counted 3 of 3" in service.log(count)
+    assert "RuntimeError: This job fails on purpose" in service.log(fail)
+    assert "must be a number" in service.log(wrong)
+
+
+def test_a_job_that_runs_too_long_is_stopped_as_timeout(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("times_out__c")
+    service.until_status(job_id, *FINAL)
+    assert service.status(job_id) == "TIMEOUT"
+    assert "TIMEOUT after 0.3 seconds" in service.log(job_id)
+
+
+def test_a_job_that_falls_silent_is_stopped_for_inactivity(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("falls_silent__c")
+    service.until_status(job_id, *FINAL)
+    assert service.status(job_id) == "COMPLETED_DUE_TO_INACTIVITY"
+    assert service.log(job_id).count(" alive\n") == 5
+
+
+def test_a_job_that_raises_is_tried_again_as_often_as_it_may(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("fails_twice__c")
+    service.until_status(job_id, *FINAL)
+    assert service.status(job_id) == "SUCCESS"
+    log = service.log(job_id)
+    assert [f"attempt {n}" in log for n in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+def test_a_job_runs_when_its_date_has_come(serve: Serve) -> None:
+    service = serve()
+    soon = datetime.now(UTC) + timedelta(seconds=0.7)
+    [job_id] = service.submit("demo_sleep__c", run_date=soon.isoformat(), parameters={"seconds": 0})
+    assert service.status(job_id) == "SCHEDULED"
+    service.until_status(job_id, "SUCCESS", seconds=10)
+
+
+def test_start_now_runs_the_same_id(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit(
+        "demo_sleep__c", run_date="2099-01-01T00:00:00Z", parameters={"seconds": 0}
+    )
+    answer = service.client.post(f"/services/jobs/start_now/{job_id}").json()
+    assert answer["job_id"] == job_id
+    service.until_status(job_id, "SUCCESS")
+
+
+def test_in_profile_vault_a_started_job_queues_first_and_can_be_cancelled(serve: Serve) -> None:
+    service = serve("--profile", "vault")
+    first, second = service.submit("vapil_test_job__c", count=2, run_date="2099-01-01T00:00:00Z")
+    for job_id in (first, second):
+        service.client.post(f"/services/jobs/start_now/{job_id}")
+    assert service.status(second) == "QUEUEING"
+    assert service.cancel(second) == [{"responseStatus": "SUCCESS", "data": {"id": second}}]
+    service.until_status(second, "CANCELLED")
+    service.until_status(first, "SUCCESS")

@@ -1,0 +1,175 @@
+"""The service is killed, stopped and started again; what it promised is kept."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from process.conftest import FINAL, Service, is_alive
+from rescind.engines.process.tree import descendants
+
+Serve = Callable[..., Service]
+
+
+def entered(ledger: Path) -> list[str]:
+    """The ids of the jobs whose function was entered, in order."""
+    return [line.split()[0] for line in ledger.read_text().splitlines()]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger"
+    path.touch()
+    return path
+
+
+def test_a_killed_service_loses_no_accepted_cancel_and_no_job(serve: Serve, ledger: Path) -> None:
+    service = serve("--slots", "3")
+    parameters = {"ledger": str(ledger)}
+    [stubborn] = service.submit("holds_on__c", parameters=parameters)
+    [plain] = service.submit("ledger__c", parameters=parameters)
+    [again] = service.submit("idempotent_ledger__c", parameters=parameters)
+    for job_id in (stubborn, plain, again):
+        service.until_logged(job_id, "entered")
+    cancelled = service.submit("ledger__c", count=20, parameters=parameters)
+    kept = service.submit("ledger__c", count=3, parameters={**parameters, "seconds": 0})
+    service.cancel(*cancelled, stubborn)
+    tree = descendants(service.process.pid)
+    service.end(signal.SIGKILL)
+
+    service = serve("--slots", "3")
+    assert not any(is_alive(pid) for pid in tree), "the old tree is gone first"
+    for job_id in (*cancelled, stubborn):
+        service.until_status(job_id, "CANCELLED")
+    assert service.evidence(stubborn) in ("WORKER_LOST", "KILLED")
+    assert {service.evidence(job_id) for job_id in cancelled} == {"NEVER_STARTED"}
+    service.until_status(plain, "ERRORS_ENCOUNTERED")
+    assert "not idempotent" in service.log(plain)
+    service.until(lambda: entered(ledger).count(str(again)) == 2)
+    service.cancel(again)
+    for job_id in kept:
+        service.until_status(job_id, "SUCCESS")
+    counts = {job_id: entered(ledger).count(str(job_id)) for job_id in (*cancelled, plain, *kept)}
+    assert counts == {**dict.fromkeys(cancelled, 0), plain: 1, **dict.fromkeys(kept, 1)}
+
+
+def test_a_stopped_service_drains_and_a_deploy_is_no_cancel(serve: Serve, ledger: Path) -> None:
+    (ledger.parent / "rescind.toml").write_text("drain_seconds = 1.0\n")
+    service = serve("--slots", "3")
+    parameters = {"ledger": str(ledger)}
+    [quick] = service.submit("ledger__c", parameters={**parameters, "seconds": 0.5})
+    [plain] = service.submit("ledger__c", parameters=parameters)
+    [again] = service.submit("idempotent_ledger__c", parameters=parameters)
+    for job_id in (quick, plain, again):
+        service.until_logged(job_id, "entered")
+    [waiting] = service.submit("ledger__c", parameters={**parameters, "seconds": 0})
+    assert service.end(signal.SIGTERM) == 0
+
+    service = serve()
+    assert service.status(quick) == "SUCCESS"
+    assert service.status(plain) == "ERRORS_ENCOUNTERED"
+    service.until(lambda: entered(ledger).count(str(again)) == 2)
+    service.until_status(waiting, "SUCCESS")
+    assert entered(ledger).count(str(plain)) == 1
+    service.cancel(again)
+    service.until_status(again, "CANCELLED")
+
+
+def test_a_second_signal_does_not_wait(serve: Serve, ledger: Path) -> None:
+    (ledger.parent / "rescind.toml").write_text("drain_seconds = 600.0\n")
+    service = serve()
+    [job_id] = service.submit("ledger__c", parameters={"ledger": str(ledger)})
+    service.until_logged(job_id, "entered")
+    tree = descendants(service.process.pid)
+    service.process.send_signal(signal.SIGINT)
+    stderr = ledger.parent / "stderr.txt"
+    service.until(lambda: "draining" in stderr.read_text())
+    assert service.end(signal.SIGINT) == 128 + signal.SIGINT
+    service.until(lambda: not any(is_alive(pid) for pid in tree))
+
+
+def test_a_killed_keeper_and_a_killed_child_are_replaced(serve: Serve) -> None:
+    service = serve("--slots", "1")
+
+    def below(word: str) -> list[int]:
+        return [
+            pid
+            for pid in descendants(service.process.pid)
+            if f"process.{word}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
+    for word in ("keeper", "child"):
+        [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 600})
+        service.until_logged(job_id, "Sleeping")
+        [victim] = below(word)
+        os.kill(victim, signal.SIGKILL)
+        service.until_status(job_id, *FINAL)
+        assert service.status(job_id) == "ERRORS_ENCOUNTERED"
+    [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 0})
+    service.until_status(job_id, "SUCCESS")
+
+
+def rescind(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rescind.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_second_service_on_the_same_file_is_turned_away_by_name(
+    serve: Serve, tmp_path: Path
+) -> None:
+    service = serve()
+    url = f"sqlite:///{service.database}"
+    second = rescind("serve", "--port", "0", "--database", url, folder=tmp_path)
+    assert second.returncode == 3
+    assert f"pid {service.process.pid}" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_clear_line(serve: Serve, tmp_path: Path) -> None:
+    port = serve().address.rpartition(":")[2]
+    other = rescind("serve", "--port", port, "--database", "sqlite:///other.db", folder=tmp_path)
+    assert other.returncode == 3
+    assert len(other.stderr.splitlines()) == 1
+    assert port in other.stderr
+
+
+def test_users_are_looked_after_beside_a_running_service(serve: Serve, tmp_path: Path) -> None:
+    service = serve()
+    url = f"sqlite:///{service.database}"
+    added = subprocess.run(
+        [
+            *(sys.executable, "-m", "rescind.cli", "user", "add", "ci", "--password-stdin"),
+            *("--permission", "jobs_create", "--database", url),
+        ],
+        input="twelve letters\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "api_access jobs_create" in added.stdout
+    form = {"username": "ci", "password": "twelve letters"}
+    assert service.client.post("/auth", data=form).json()["responseStatus"] == "SUCCESS"
+    rescind("user", "disable", "ci", "--database", url, folder=tmp_path)
+    answer = service.client.post("/auth", data=form).json()
+    assert answer["errors"][0]["type"] == "INACTIVE_USER"
+
+
+def test_the_database_and_the_password_are_kept(serve: Serve) -> None:
+    service = serve()
+    [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 0})
+    service.until_status(job_id, "SUCCESS")
+    assert service.end() == 0
+    service = serve()
+    assert service.status(job_id) == "SUCCESS"
+    assert "password:" not in service.banner[1]
+    assert any("start afresh" in line for line in service.banner)
