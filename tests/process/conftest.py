@@ -26,6 +26,11 @@ FINAL = {
 }
 
 
+def show(text: str) -> None:
+    """Print a figure, for who runs the tests with ``-s``."""
+    sys.stdout.write(f"\n  {text}\n")
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process is more than a dead one that nobody has reaped yet."""
     try:
