@@ -1,0 +1,128 @@
+"""The pages: what they show, to whom, and that nothing else can be done through them."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.conftest import PASSWORD
+from rescind.lifecycle import Status
+from rescind.model import LogChunk
+from rescind.store.protocol import Store
+from store import harness
+
+HERE = {"Origin": "http://rescind.example"}
+SIGN_IN = {"username": "ada", "password": PASSWORD}
+
+
+def signed_in(api: TestClient, name: str = "ada") -> TestClient:
+    answer = api.post("/sign-in", data={"username": name, "password": PASSWORD}, headers=HERE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    return api
+
+
+def test_the_front_page_says_what_rescind_is_and_shows_no_jobs(
+    api: TestClient, store: Store
+) -> None:
+    harness.submit(store, harness.new_job(title="Secret title"))
+    page = api.get("/")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "CANCELLED" in page.text
+    assert page.text.count("http://rescind.example/api/v26.1") == 3
+    assert "Secret title" not in page.text
+    assert 'type="password"' in page.text
+
+
+def test_who_is_signed_in_sees_the_jobs_with_their_status(api: TestClient, store: Store) -> None:
+    done = harness.place(store, Status.CANCELLED, harness.new_job(title="Gone"))
+    due = harness.scheduled(store, title="Later")
+    page = signed_in(api).get("/").text
+    assert re.search(rf'/jobs/{done}">.*?Gone.*?CANCELLED.*?KILLED', page, re.DOTALL)
+    assert re.search(rf'/jobs/{due}">.*?Later.*?SCHEDULED.*?due', page, re.DOTALL)
+
+
+def test_who_may_not_read_jobs_sees_their_own_alone(api: TestClient, store: Store) -> None:
+    foreign = harness.submit(store, harness.new_job(title="Foreign"))
+    signed_in(api, "nobody")
+    assert "Foreign" not in api.get("/").text
+    answer = api.get(f"/jobs/{foreign}")
+    assert answer.status_code == 404
+    assert answer.text.replace(f"[{foreign}]", "[999]") == api.get("/jobs/999").text
+
+
+def test_a_page_of_jobs_leads_to_the_older_ones(api: TestClient, store: Store) -> None:
+    ids = store.submit([harness.new_job() for _ in range(60)], harness.USER)
+    page = signed_in(api).get("/").text
+    assert f'href="/?below={ids[10]}"' in page
+    older = api.get(f"/?below={ids[10]}").text
+    assert f'/jobs/{ids[9]}"' in older
+    assert f'/jobs/{ids[10]}"' not in older
+    assert "Older" not in older
+    assert api.get(f"/?below={'9' * 30}").status_code == 200
+    assert api.get("/?below=x").status_code == 200
+
+
+def test_a_jobs_page_shows_its_moves_and_its_log(api: TestClient, store: Store) -> None:
+    job_id = harness.place(store, Status.CANCELLING)
+    store.append_log([LogChunk(job_id=job_id, text="2024-03-01T00:50:01.741Z hello\n")])
+    page = signed_in(api).get(f"/jobs/{job_id}").text
+    for expected in ("CANCELLING", "a test", "worker-1", "[after cancel] hello"):
+        assert expected in page
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs/1"])
+def test_what_users_wrote_is_shown_as_text(api: TestClient, store: Store, path: str) -> None:
+    evil = "<script>alert(1)</script>"
+    job_id = harness.submit(store, harness.new_job(title=evil, parameters={"a": f"</code>{evil}"}))
+    assert job_id == 1
+    store.append_log([LogChunk(job_id=job_id, text=f"2024-03-01T00:50:01.741Z {evil}\n")])
+    page = signed_in(api).get(path).text
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_pages_forbid_scripts_frames_and_caching(api: TestClient) -> None:
+    headers = api.get("/").headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(api: TestClient) -> None:
+    cookie = api.post("/sign-in", data=SIGN_IN, headers=HERE).headers["set-cookie"]
+    assert re.fullmatch(r"rescind_session=[0-9A-F]{128}; Path=/; HttpOnly; SameSite=Strict", cookie)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", None])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
+def test_a_form_of_another_site_does_nothing(
+    api: TestClient, path: str, origin: str | None
+) -> None:
+    signed_in(api)
+    headers = {} if origin is None else {"Origin": origin}
+    answer = api.post(path, data=SIGN_IN, headers=headers)
+    assert "INSUFFICIENT_ACCESS" in answer.text
+    assert "set-cookie" not in answer.headers
+    assert "Sign out" in api.get("/").text
+
+
+def test_signing_out_ends_the_session_itself(api: TestClient) -> None:
+    signed_in(api)
+    session = api.cookies["rescind_session"]
+    assert api.post("/sign-out", headers=HERE).status_code == 303
+    assert "Sign out" not in api.get("/").text
+    answer = api.get("/api/", headers={"Authorization": session})
+    assert answer.json()["responseStatus"] == "FAILURE"
+
+
+def test_a_wrong_password_is_said_on_a_page(api: TestClient) -> None:
+    answer = api.post("/sign-in", data={**SIGN_IN, "password": "wrong wrong"}, headers=HERE)
+    assert "incorrect" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_without_a_session_a_jobs_page_leads_to_the_front(api: TestClient) -> None:
+    answer = api.get("/jobs/1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
