@@ -3,10 +3,9 @@
 from typing import Any
 
 from rescind import limits
-from rescind.clock import from_milliseconds
 from rescind.model import Session, User
-from rescind.store.sqlite import rows
-from rescind.store.sqlite.statements import Statements, run
+from rescind.store import rows
+from rescind.store.sqlite.statements import Statements, run, run_named
 
 
 class Accounts(Statements):
@@ -26,12 +25,12 @@ class Accounts(Statements):
 
     def users(self) -> list[User]:
         with self._database.read() as connection:
-            return [rows.to_user(*row) for row in run(connection, "users")]
+            return [rows.to_user(row) for row in run_named(connection, "users")]
 
     def user_by_name(self, name: str) -> tuple[User, str | None] | None:
         with self._database.read() as connection:
-            row = run(connection, "user_by_name", name=name).fetchone()
-        return None if row is None else (rows.to_user(*row[:4]), row[4])
+            row = next(run_named(connection, "user_by_name", name=name), None)
+        return None if row is None else (rows.to_user(row), row["password_hash"])
 
     def set_active(self, user_id: int, active: bool) -> None:
         with self._database.write() as connection:
@@ -50,17 +49,12 @@ class Accounts(Statements):
             run(connection, "open_session", user_id=user_id, id_hash=id_hash, now=self._now())
 
     def session(self, id_hash: bytes, *, inactive_seconds: float) -> Session | None:
+        bounds = self._bounds(inactive_seconds)
         with self._database.read() as connection:
-            row = run(
-                connection, "session", id_hash=id_hash, **self._bounds(inactive_seconds)
-            ).fetchone()
+            row = next(run_named(connection, "session", id_hash=id_hash, **bounds), None)
         if row is None:
             return None
-        return Session(
-            user=rows.to_user(*row[:4]),
-            created_at=from_milliseconds(row[4]),
-            seen_at=from_milliseconds(row[5]),
-        )
+        return Session(user=rows.to_user(row), created_at=row["created_at"], seen_at=row["seen_at"])
 
     def touch_session(self, id_hash: bytes) -> None:
         with self._database.write() as connection:

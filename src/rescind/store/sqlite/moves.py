@@ -19,8 +19,8 @@ from rescind.model import (
     RunRetry,
     Verdict,
 )
+from rescind.store import rows
 from rescind.store.protocol import Channel
-from rescind.store.sqlite import rows
 from rescind.store.sqlite.statements import Statements, run, run_named
 
 _WAKES: Mapping[Status, Channel] = {

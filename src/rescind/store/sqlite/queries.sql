@@ -325,7 +325,7 @@ VALUES (:id_hash, :user_id, :now, :now);
 
 -- name: session^
 -- A session that still lives, and its user.
-SELECT user_id, name, permissions, active, session.created_at, seen_at
+SELECT user_id AS id, name, permissions, active, session.created_at, seen_at
 FROM session JOIN user_account ON user_account.id = user_id
 WHERE id_hash = :id_hash AND active
     AND session.created_at > :created_after AND seen_at > :seen_after;

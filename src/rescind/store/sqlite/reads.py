@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rescind.clock import from_milliseconds
 from rescind.model import Event, Job, JobMetadata, RunRef, StoredLogChunk
-from rescind.store.sqlite import rows
+from rescind.store import rows
 from rescind.store.sqlite.statements import Statements, run, run_named
 
 
@@ -48,7 +48,8 @@ class Reads(Statements):
 
     def log(self, job_id: int) -> list[StoredLogChunk]:
         with self._database.read() as connection:
-            return [rows.to_log_chunk(row) for row in run(connection, "log_chunks", job_id=job_id)]
+            found = run_named(connection, "log_chunks", job_id=job_id)
+            return [rows.to_log_chunk(row) for row in found]
 
     def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:
         with self._database.read() as connection:

@@ -7,8 +7,9 @@ from typing import Any
 import aiosql
 import apsw
 
-from rescind.clock import Clock, to_milliseconds
+from rescind.clock import Clock, from_milliseconds, to_milliseconds
 from rescind.store.protocol import Channel
+from rescind.store.rows import of_json
 from rescind.store.sqlite.database import Database
 
 _QUERIES = aiosql.from_str(
@@ -31,12 +32,35 @@ def run(connection: apsw.Connection, name: str, /, **parameters: Any) -> apsw.Cu
 def run_named(
     connection: apsw.Connection, name: str, /, **parameters: Any
 ) -> Iterator[dict[str, Any]]:
-    """Run one statement; its rows come by column name."""
+    """Run one statement; its rows come by column name, in Python's own types."""
     cursor = run(connection, name, **parameters)
-    columns: tuple[str, ...] = ()
+    readers: list[tuple[str, Callable[[Any], Any]]] = []
     for row in cursor:
-        columns = columns or tuple(column[0] for column in cursor.get_description())
-        yield dict(zip(columns, row, strict=True))
+        if not readers:
+            columns = [column[0] for column in cursor.get_description()]
+            readers = [(column, _READERS.get(column, _as_it_is)) for column in columns]
+        yield {
+            column: None if value is None else read(value)
+            for (column, read), value in zip(readers, row, strict=True)
+        }
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("active", "after_cancel", "idempotent"), bool),
+    **dict.fromkeys(("cancellable_in", "permissions"), of_json),
+    **dict.fromkeys(
+        (
+            *("at", "created_at", "modified_at", "run_at", "held_until", "queued_at"),
+            *("started_at", "finished_at", "lease_expires_at", "seen_at"),
+        ),
+        from_milliseconds,
+    ),
+}
+"""What SQLite has no type for, by the name of the column."""
 
 
 class Statements:

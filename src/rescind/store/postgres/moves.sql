@@ -1,0 +1,240 @@
+-- The moves. Each text is a list of common table expressions, the last of which is
+-- moved (id, from_status, to_status, attempt, evidence); `record` and `moved` of queries.sql are
+-- put behind it, so that a move and its events are one statement. A move locks the rows it may
+-- move in id order, or skips the locked ones: no two moves can wait for each other.
+
+-- name: submit
+-- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED).
+moved AS (
+    INSERT INTO job (
+        job_metadata, title, status, method, priority, parameters, queue, processor,
+        cancellable_in, grace_seconds, timeout_seconds, inactivity_seconds, idempotent,
+        attempts_max, retry_seconds, created_by, created_at, modified_by, modified_at, run_at,
+        queued_at)
+    SELECT
+        job_metadata, title,
+        CASE WHEN run_at > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END,
+        method, priority, parameters, queue, processor, cancellable_in, grace_seconds,
+        timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
+        :user_id, moment(), :user_id, moment(), coalesce(run_at, moment()),
+        CASE WHEN run_at > moment() THEN NULL ELSE moment() END
+    FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (
+        job_metadata text, title text, method text, priority integer, parameters text,
+        queue text, processor text, cancellable_in text[], grace_seconds double precision,
+        timeout_seconds double precision, inactivity_seconds double precision,
+        idempotent boolean, attempts_max integer, retry_seconds double precision,
+        run_at timestamptz)) WITH ORDINALITY AS given (
+        job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
+        grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
+        retry_seconds, run_at, position)
+    ORDER BY position
+    RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence
+);
+
+-- name: start
+-- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+    FOR UPDATE
+), moved AS (
+    UPDATE job SET
+        status = CASE WHEN :held THEN 'QUEUEING' ELSE 'QUEUED' END,
+        held_until = CASE WHEN :held THEN moment() + CAST(:hold AS interval) END,
+        queued_at = CASE WHEN :held THEN NULL ELSE moment() END,
+        run_at = least(run_at, moment()),
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: stage
+-- stage: scheduled jobs whose time has come.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job WHERE status = 'SCHEDULED' AND run_at <= moment()
+    ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = 'QUEUED', queued_at = moment(), modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: queue
+-- queue: jobs whose start hold has passed.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job WHERE status = 'QUEUEING' AND held_until <= moment()
+    ORDER BY held_until, id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = 'QUEUED', queued_at = moment(), held_until = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'QUEUEING'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: claim
+-- claim: the first queued jobs, by priority, run date and id, that this worker can run.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE status = 'QUEUED' AND processor = ANY(:processors)
+    ORDER BY priority, run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = 'RUNNING', attempt = attempt + 1, worker = :worker, started_at = moment(),
+        lease_expires_at = moment() + CAST(:lease AS interval),
+        evidence = NULL, error = NULL, progress_done = NULL, progress_total = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'QUEUED'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: finish
+-- finish: runs that ended. The worker and the attempt fence out the writes of an earlier run;
+-- the status fences out the writes of a run whose cancel was accepted.
+ended AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:ends AS jsonb)) AS e (
+        id bigint, attempt integer, status text, evidence text, error text, result text)
+), locked AS MATERIALIZED (
+    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR UPDATE OF job
+), moved AS (
+    UPDATE job SET
+        status = ended.status, evidence = ended.evidence, error = ended.error,
+        result = ended.result, finished_at = moment(), worker = NULL, lease_expires_at = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked JOIN ended USING (id)
+    WHERE job.id = locked.id AND job.attempt = ended.attempt
+        AND job.status = 'RUNNING' AND job.worker = :worker
+    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence
+);
+
+-- name: retry
+-- retry: runs whose code raised, to be tried again later.
+ended AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:retries AS jsonb)) AS e (
+        id bigint, attempt integer, evidence text, error text, delay_milliseconds bigint)
+), locked AS MATERIALIZED (
+    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR UPDATE OF job
+), moved AS (
+    UPDATE job SET
+        status = 'SCHEDULED', evidence = ended.evidence, error = ended.error,
+        run_at = moment() + ended.delay_milliseconds * interval '1 millisecond',
+        queued_at = NULL, worker = NULL, lease_expires_at = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked JOIN ended USING (id)
+    WHERE job.id = locked.id AND job.attempt = ended.attempt
+        AND job.status = 'RUNNING' AND job.worker = :worker
+    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence
+);
+
+-- name: rescue
+-- rescue: running jobs whose lease is over. A job that may be started twice, or was certainly
+-- not started, is queued again; any other ends with an error that says so.
+locked AS MATERIALIZED (
+    SELECT id, status, idempotent OR evidence IS NOT DISTINCT FROM 'NEVER_STARTED' AS again
+    FROM job
+    WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= moment()
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = CASE WHEN again THEN 'QUEUED' ELSE 'ERRORS_ENCOUNTERED' END,
+        evidence = coalesce(evidence, 'WORKER_LOST'),
+        queued_at = CASE WHEN again THEN moment() ELSE queued_at END,
+        finished_at = CASE WHEN again THEN NULL ELSE moment() END,
+        error = CASE WHEN again THEN NULL ELSE
+            'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
+            END,
+        worker = NULL, lease_expires_at = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'RUNNING' AND job.lease_expires_at <= moment()
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: cancel
+-- cancel: of these ids, those whose own row permits it. A job that was RUNNING keeps its worker:
+-- it still holds what it held until it has stopped.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+    ORDER BY id FOR UPDATE
+), moved AS (
+    UPDATE job SET
+        status = 'CANCELLING', held_until = NULL, modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id
+        AND (job.status = 'SCHEDULED'
+            OR job.status IN ('QUEUEING', 'QUEUED', 'RUNNING')
+                AND job.status = ANY(job.cancellable_in))
+        AND (job.status <> 'RUNNING' OR :running_allowed)
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: settle
+-- settle: the one way out of CANCELLING. A job settles when it holds no worker (it never ran, or
+-- its last run is long over), when its worker has said how the run stopped, or when its lease
+-- is over.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE status = 'CANCELLING'
+        AND (worker IS NULL OR evidence IS NOT NULL OR lease_expires_at <= moment())
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = 'CANCELLED',
+        evidence = coalesce(
+            evidence, CASE WHEN worker IS NULL THEN 'NEVER_STARTED' ELSE 'WORKER_LOST' END),
+        finished_at = moment(), worker = NULL, lease_expires_at = NULL,
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'CANCELLING'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: miss
+-- miss: occurrences that were found too late.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
+), moved AS (
+    UPDATE job SET
+        status = 'MISSED_SCHEDULE', finished_at = moment(),
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);
+
+-- name: fail
+-- fail: due jobs whose processor no live worker has known for so long.
+locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+        AND run_at <= moment() - CAST(:unknown AS interval)
+        AND NOT EXISTS (
+            SELECT 1 FROM processor
+            WHERE processor.name = job.processor
+                AND processor.seen_at > moment() - CAST(:unknown AS interval))
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE job SET
+        status = 'FAILED_TO_RUN', finished_at = moment(), held_until = NULL,
+        error = 'No live worker has known the processor ' || processor || ' for '
+            || CAST(:unknown AS interval) || '.',
+        modified_by = :user_id, modified_at = moment()
+    FROM locked
+    WHERE job.id = locked.id AND job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+        job.evidence
+);

@@ -1,0 +1,191 @@
+-- Every statement of the PostgreSQL store but the moves (moves.sql), under the same names as
+-- SQLite's.
+
+-- name: record
+-- The events of the rows that a move moved.
+INSERT INTO job_event (
+    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence)
+SELECT
+    id, :move, from_status, to_status, moment(), :user_id, :by, :reason, :request_id, attempt,
+    evidence
+FROM moved ORDER BY id;
+
+-- name: moved
+-- What a move says: the rows it moved and where to.
+SELECT id, to_status FROM moved ORDER BY id;
+
+-- name: verdicts
+-- What a move of named jobs says: each one it found, where it stands now, and whether it moved.
+SELECT id, coalesce(moved.to_status, locked.status), moved.id IS NOT NULL
+FROM locked LEFT JOIN moved USING (id) ORDER BY id;
+
+-- name: release
+-- What runs that stopped without an ending are given back with. Not a move: afterwards settle
+-- takes the CANCELLING ones and rescue the RUNNING ones.
+WITH released AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:releases AS jsonb)) AS e (
+        id bigint, attempt integer, evidence text)
+), locked AS MATERIALIZED (
+    SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR UPDATE OF job
+)
+UPDATE job SET evidence = released.evidence, lease_expires_at = moment()
+FROM locked JOIN released USING (id)
+WHERE job.id = locked.id AND job.attempt = released.attempt
+    AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
+RETURNING job.id;
+
+-- name: write_progress!
+-- How far runs have come, unless they are no longer running.
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:progresses AS jsonb)) AS e (
+        id bigint, attempt integer, done bigint, total bigint)
+), locked AS MATERIALIZED (
+    SELECT job.id FROM job JOIN given USING (id) ORDER BY job.id FOR UPDATE OF job
+)
+UPDATE job SET progress_done = given.done, progress_total = given.total
+FROM locked JOIN given USING (id)
+WHERE job.id = locked.id AND job.attempt = given.attempt
+    AND job.status = 'RUNNING' AND job.worker = :worker;
+
+-- name: append_log!
+-- One chunk, behind the last; marked when the job's cancel had been accepted before.
+INSERT INTO job_log (job_id, start_byte, bytes, text, after_cancel)
+SELECT
+    id,
+    coalesce((
+        SELECT start_byte + bytes FROM job_log
+        WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
+    :bytes, :text, status IN ('CANCELLING', 'CANCELLED')
+FROM job WHERE id = :job_id FOR SHARE;
+
+-- name: trim_log!
+-- Keep the head and the tail of a job's log.
+DELETE FROM job_log
+WHERE job_id = :job_id AND start_byte >= :head_bytes AND start_byte < (
+    SELECT max(start_byte) FROM job_log WHERE job_id = :job_id) + :bytes - :tail_bytes;
+
+-- name: is_running
+-- Whether a run may enter its function.
+SELECT 1 FROM job
+WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUNNING';
+
+-- name: stops_wanted
+-- The runs of this worker whose cancel is accepted and that have not stopped yet.
+SELECT id, attempt FROM job
+WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evidence IS NULL
+ORDER BY id;
+
+-- name: next_due
+-- When the scheduler has something to do next.
+SELECT least(
+    (SELECT min(run_at) FROM job WHERE status = 'SCHEDULED'),
+    (SELECT min(held_until) FROM job WHERE status = 'QUEUEING'));
+
+-- name: jobs
+-- Whole rows by id.
+SELECT * FROM job WHERE id = ANY(:ids) ORDER BY id;
+
+-- name: latest_jobs
+-- Whole rows, newest first, below an id.
+SELECT * FROM job
+WHERE id < :below AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: events
+-- The moves of one job, in order.
+SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
+
+-- name: log_chunks
+-- The kept chunks of one job's log, in order.
+SELECT start_byte, text, after_cancel FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+
+-- name: register_processors!
+-- A live worker knows these processors; in name order, so that two workers cannot deadlock.
+INSERT INTO processor (name, seen_at)
+SELECT name, moment() FROM unnest(CAST(:processors AS text[])) AS name ORDER BY name
+ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: register_metadata!
+-- What @job declares, as of now; jobs already submitted keep what they were submitted with.
+INSERT INTO job_metadata (
+    name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
+    inactivity_seconds, idempotent, attempts_max, retry_seconds)
+SELECT
+    name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
+    inactivity_seconds, idempotent, attempts_max, retry_seconds
+FROM jsonb_to_recordset(CAST(:metadata AS jsonb)) AS m (
+    name text, title text, processor text, queue text, cancellable_in text[],
+    grace_seconds double precision, timeout_seconds double precision,
+    inactivity_seconds double precision, idempotent boolean, attempts_max integer,
+    retry_seconds double precision)
+ORDER BY name
+ON CONFLICT (name) DO UPDATE SET
+    title = excluded.title, processor = excluded.processor, queue = excluded.queue,
+    cancellable_in = excluded.cancellable_in, grace_seconds = excluded.grace_seconds,
+    timeout_seconds = excluded.timeout_seconds, inactivity_seconds = excluded.inactivity_seconds,
+    idempotent = excluded.idempotent, attempts_max = excluded.attempts_max,
+    retry_seconds = excluded.retry_seconds;
+
+-- name: unknown_queues
+-- Of these queues, those that do not exist.
+SELECT name FROM unnest(CAST(:queues AS text[])) AS name
+WHERE name NOT IN (SELECT name FROM queue) ORDER BY name;
+
+-- name: metadata
+-- The job metadata of these names.
+SELECT * FROM job_metadata WHERE name = ANY(:names);
+
+-- name: add_user
+-- A new user; nothing when the name is taken.
+INSERT INTO user_account (name, password_hash, permissions, active, created_at)
+VALUES (:name, :password_hash, :permissions, true, moment())
+ON CONFLICT (lower(name)) DO NOTHING
+RETURNING id;
+
+-- name: users
+-- Everyone but the system itself.
+SELECT id, name, permissions, active FROM user_account WHERE id <> 1 ORDER BY id;
+
+-- name: user_by_name
+-- One user, with what signing in needs.
+SELECT id, name, permissions, active, password_hash FROM user_account
+WHERE lower(name) = lower(:name);
+
+-- name: set_active!
+-- Let a user in, or no longer.
+UPDATE user_account SET active = :active WHERE id = :user_id;
+
+-- name: set_password!
+-- A new password.
+UPDATE user_account SET password_hash = :password_hash WHERE id = :user_id;
+
+-- name: open_session!
+-- A new session.
+INSERT INTO session (id_hash, user_id, created_at, seen_at)
+VALUES (:id_hash, :user_id, moment(), moment());
+
+-- name: session
+-- A session that still lives, and its user.
+SELECT user_id, name, permissions, active, session.created_at, seen_at
+FROM session JOIN user_account ON user_account.id = user_id
+WHERE id_hash = :id_hash AND active
+    AND session.created_at > moment() - CAST(:age AS interval)
+    AND seen_at > moment() - CAST(:inactivity AS interval);
+
+-- name: touch_session!
+-- The session was used just now.
+UPDATE session SET seen_at = moment() WHERE id_hash = :id_hash;
+
+-- name: close_session!
+-- One session ends.
+DELETE FROM session WHERE id_hash = :id_hash;
+
+-- name: close_sessions_of!
+-- Every session of a user ends.
+DELETE FROM session WHERE user_id = :user_id;
+
+-- name: forget_sessions!
+-- Sessions that are over anyway.
+DELETE FROM session
+WHERE created_at <= moment() - CAST(:age AS interval)
+    OR seen_at <= moment() - CAST(:inactivity AS interval);
