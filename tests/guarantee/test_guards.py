@@ -11,7 +11,7 @@ import pytest
 from rescind.clock import SystemClock
 from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, Move, Status
 from rescind.store.protocol import Store
-from rescind.store.sqlite import statements
+from rescind.store.sqlite import transaction
 from rescind.store.sqlite.database import connect, migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness, test_cancel, test_moves
@@ -140,11 +140,11 @@ def test_a_statement_without_its_guard_is_seen(
     without: str,
     check: Callable[[Store], None],
 ) -> None:
-    text = statements.sql
+    text = transaction.sql
     assert guard in text(name), "the guard to delete is not there"
     check(bare_store)
     monkeypatch.setattr(
-        statements,
+        transaction,
         "sql",
         lambda asked: text(asked).replace(guard, without) if asked == name else text(asked),
     )

@@ -26,9 +26,9 @@ RETURNING id, previous_status, status, attempt, evidence;
 -- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
 UPDATE job SET
     previous_status = status,
-    status = iif(:hold_milliseconds > 0, 'QUEUEING', 'QUEUED'),
-    held_until = iif(:hold_milliseconds > 0, :now + :hold_milliseconds, NULL),
-    queued_at = iif(:hold_milliseconds > 0, NULL, :now),
+    status = iif(:hold > 0, 'QUEUEING', 'QUEUED'),
+    held_until = iif(:hold > 0, :now + :hold, NULL),
+    queued_at = iif(:hold > 0, NULL, :now),
     run_at = min(run_at, :now),
     modified_by = :user_id, modified_at = :now
 WHERE id = :job_id AND status = 'SCHEDULED' AND (:owner IS NULL OR created_by = :owner)
@@ -162,16 +162,16 @@ RETURNING id, previous_status, status, attempt, evidence;
 UPDATE job SET
     previous_status = status, status = 'FAILED_TO_RUN', finished_at = :now, held_until = NULL,
     error = 'No live worker has known the processor ' || processor || ' for '
-        || :unknown_seconds || ' seconds.',
+        || (:unknown / 1000) || ' seconds.',
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
     SELECT job.id FROM job
     WHERE job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
-        AND job.run_at <= :now - :unknown_seconds * 1000
+        AND job.run_at <= :now - :unknown
         AND NOT EXISTS (
             SELECT 1 FROM processor
             WHERE processor.name = job.processor
-                AND processor.seen_at > :now - :unknown_seconds * 1000)
+                AND processor.seen_at > :now - :unknown)
     ORDER BY job.id LIMIT :limit)
     AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
 RETURNING id, previous_status, status, attempt, evidence;
@@ -193,7 +193,7 @@ UPDATE job SET evidence = e.value ->> 'evidence', lease_expires_at = :now
 FROM json_each(:releases) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
-RETURNING id, status;
+RETURNING id;
 
 -- name: end_leases!
 -- Every lease is over: the owner of this file has just taken it, so no worker of it lives.
@@ -236,7 +236,7 @@ ORDER BY id;
 
 -- name: next_due$
 -- When the scheduler has something to do next.
-SELECT min(due) FROM (
+SELECT min(due) AS run_at FROM (
     SELECT min(run_at) AS due FROM job WHERE status = 'SCHEDULED'
     UNION ALL
     SELECT min(held_until) FROM job WHERE status = 'QUEUEING');
@@ -289,7 +289,7 @@ ON CONFLICT (name) DO UPDATE SET
 
 -- name: unknown_queues
 -- Of these queues, those that do not exist.
-SELECT value FROM json_each(:queues) WHERE value NOT IN (SELECT name FROM queue) ORDER BY value;
+SELECT value AS name FROM json_each(:queues) WHERE value NOT IN (SELECT name FROM queue) ORDER BY value;
 
 -- name: metadata
 -- The job metadata of these names.
@@ -328,7 +328,7 @@ VALUES (:id_hash, :user_id, :now, :now);
 SELECT user_id AS id, name, permissions, active, session.created_at, seen_at
 FROM session JOIN user_account ON user_account.id = user_id
 WHERE id_hash = :id_hash AND active
-    AND session.created_at > :created_after AND seen_at > :seen_after;
+    AND session.created_at > :now - :age AND seen_at > :now - :inactivity;
 
 -- name: touch_session!
 -- The session was used just now.
@@ -344,4 +344,4 @@ DELETE FROM session WHERE user_id = :user_id;
 
 -- name: forget_sessions!
 -- Sessions that are over anyway.
-DELETE FROM session WHERE created_at <= :created_after OR seen_at <= :seen_after;
+DELETE FROM session WHERE created_at <= :now - :age OR seen_at <= :now - :inactivity;

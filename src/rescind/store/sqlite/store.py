@@ -2,24 +2,28 @@
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from rescind.clock import Clock
 from rescind.errors import CannotStart
 from rescind.store.protocol import Channel
-from rescind.store.sqlite.accounts import Accounts
-from rescind.store.sqlite.database import Database
-from rescind.store.sqlite.moves import Moves
-from rescind.store.sqlite.reads import Reads
+from rescind.store.sql.accounts import Accounts
+from rescind.store.sql.moves import Moves
+from rescind.store.sql.reads import Reads
+from rescind.store.sqlite.database import SCHEMA_VERSION, Database
+from rescind.store.sqlite.transaction import SqliteTransaction
 
 
 class SqliteStore(Moves, Reads, Accounts):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        super().__init__(Database(path), clock)
+        super().__init__()
+        self._database = Database(path)
+        self._clock = clock
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -29,11 +33,26 @@ class SqliteStore(Moves, Reads, Accounts):
 
     def check(self) -> None:
         with self._database.write() as connection:
-            # A real write, undone by nobody: a full disk or a read-only file fails here.
-            connection.execute("PRAGMA user_version = 1")
+            # A real write, of what is so already: a full disk or a read-only file fails here.
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def end_leases(self) -> None:
+        """Every lease is over: for the one process that has just come to own the file."""
+        with self._write() as transaction:
+            transaction.run("end_leases")
 
     def close(self) -> None:
         self._database.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[SqliteTransaction]:
+        with self._database.write() as connection:
+            yield SqliteTransaction(connection, self._clock)
+
+    @contextmanager
+    def _read(self) -> Iterator[SqliteTransaction]:
+        with self._database.read() as connection:
+            yield SqliteTransaction(connection, self._clock)
 
 
 class FileOwner:

@@ -1,0 +1,130 @@
+"""The moves, and the writes of a run."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rescind import limits
+from rescind.lifecycle import Move, Status
+from rescind.model import (
+    Actor,
+    Job,
+    JobMetadata,
+    LogChunk,
+    NewJob,
+    RunEnd,
+    RunProgress,
+    RunRelease,
+    RunRetry,
+    Verdict,
+)
+from rescind.store.protocol import Channel
+from rescind.store.sql import rows
+from rescind.store.sql.statements import Statements, Transaction
+
+
+class Moves(Statements):
+    """Every write to jobs; see :class:`rescind.store.protocol.JobStore`."""
+
+    def submit(self, jobs: Sequence[NewJob], actor: Actor) -> list[int]:
+        return self._move(Move.SUBMIT, actor, jobs=[rows.new_job(job) for job in jobs])
+
+    def start(
+        self, job_id: int, actor: Actor, *, hold_seconds: float, owner: int | None
+    ) -> Verdict | None:
+        hold = timedelta(seconds=hold_seconds)
+        with self._write() as transaction:
+            moved = transaction.move(Move.START, actor, job_id=job_id, hold=hold, owner=owner)
+            statuses = _statuses(transaction, [job_id], owner)
+        self._wake(moved)
+        return Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
+
+    def stage(self, actor: Actor, *, limit: int) -> list[int]:
+        return self._move(Move.STAGE, actor, limit=limit)
+
+    def queue(self, actor: Actor, *, limit: int) -> list[int]:
+        return self._move(Move.QUEUE, actor, limit=limit)
+
+    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
+        with self._write() as transaction:
+            moved = transaction.move(
+                Move.CLAIM, actor, worker=actor.by, processors=processors, limit=limit
+            )
+            found = transaction.rows("jobs", ids=[job_id for job_id, _ in moved])
+        jobs = [rows.to_job(row) for row in found]
+        return sorted(jobs, key=lambda job: (job.priority, job.run_at, job.id))
+
+    def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
+        given = [rows.run_end(end) for end in ends]
+        return set(self._move(Move.FINISH, actor, ends=given, worker=actor.by))
+
+    def retry(self, actor: Actor, retries: Sequence[RunRetry]) -> set[int]:
+        given = [rows.run_retry(retry) for retry in retries]
+        return set(self._move(Move.RETRY, actor, retries=given, worker=actor.by))
+
+    def rescue(self, actor: Actor, *, limit: int) -> list[int]:
+        return self._move(Move.RESCUE, actor, limit=limit)
+
+    def cancel(
+        self, ids: Sequence[int], actor: Actor, *, running_allowed: bool, owner: int | None
+    ) -> dict[int, Verdict]:
+        # The move holds every job it looked at until the commit (SQLite: all of them), so the
+        # others' statuses, read in the same transaction, are those it judged.
+        with self._write() as transaction:
+            moved = transaction.move(
+                Move.CANCEL, actor, ids=ids, running_allowed=running_allowed, owner=owner
+            )
+            statuses = _statuses(transaction, ids, owner)
+        self._wake(moved)
+        accepted = {job_id for job_id, _ in moved}
+        return {job_id: Verdict(job_id in accepted, status) for job_id, status in statuses.items()}
+
+    def settle(self, actor: Actor, *, limit: int) -> list[int]:
+        return self._move(Move.SETTLE, actor, limit=limit)
+
+    def miss(self, ids: Sequence[int], actor: Actor) -> list[int]:
+        return self._move(Move.MISS, actor, ids=ids)
+
+    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[int]:
+        unknown = timedelta(seconds=unknown_seconds)
+        return self._move(Move.FAIL, actor, unknown=unknown, limit=limit)
+
+    def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
+        given = [rows.run_release(release) for release in releases]
+        with self._write() as transaction:
+            released = transaction.rows("release", worker=worker, releases=given)
+        if released:
+            self._signal([Channel.RELEASED])
+        return {row["id"] for row in released}
+
+    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> None:
+        given = [rows.run_progress(progress) for progress in progresses]
+        with self._write() as transaction:
+            transaction.run("write_progress", worker=worker, progresses=given)
+
+    def append_log(self, chunks: Sequence[LogChunk]) -> None:
+        with self._write() as transaction:
+            for chunk in chunks:
+                size = len(chunk.text.encode())
+                transaction.run("append_log", job_id=chunk.job_id, bytes=size, text=chunk.text)
+                transaction.run(
+                    "trim_log",
+                    job_id=chunk.job_id,
+                    bytes=size,
+                    head_bytes=limits.LOG_HEAD_BYTES,
+                    tail_bytes=limits.LOG_TAIL_BYTES,
+                )
+
+    def register(self, metadata: Sequence[JobMetadata], *, processors: Sequence[str]) -> list[str]:
+        queues = sorted({value.queue for value in metadata})
+        given = [rows.metadata(value) for value in metadata]
+        with self._write() as transaction:
+            unknown = transaction.rows("unknown_queues", queues=queues)
+            if not unknown:
+                transaction.run("register_processors", processors=processors)
+                transaction.run("register_metadata", metadata=given)
+        return [row["name"] for row in unknown]
+
+
+def _statuses(transaction: Transaction, ids: Sequence[int], owner: int | None) -> dict[int, Status]:
+    found = transaction.rows("statuses", ids=ids, owner=owner)
+    return {row["id"]: Status(row["status"]) for row in found}

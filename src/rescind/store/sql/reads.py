@@ -1,0 +1,56 @@
+"""The reads."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rescind.model import Event, Job, JobMetadata, RunRef, StoredLogChunk
+from rescind.store.sql import rows
+from rescind.store.sql.statements import Statements
+
+
+class Reads(Statements):
+    """Every read of jobs; see :class:`rescind.store.protocol.JobStore`."""
+
+    def may_enter(self, worker: str, run: RunRef) -> bool:
+        with self._read() as transaction:
+            return bool(
+                transaction.rows(
+                    "is_running", worker=worker, job_id=run.job_id, attempt=run.attempt
+                )
+            )
+
+    def stops_wanted(self, worker: str) -> list[RunRef]:
+        with self._read() as transaction:
+            found = transaction.rows("stops_wanted", worker=worker)
+        return [RunRef(row["id"], row["attempt"]) for row in found]
+
+    def next_due(self) -> datetime | None:
+        with self._read() as transaction:
+            [row] = transaction.rows("next_due")
+        due: datetime | None = row["run_at"]
+        return due
+
+    def job(self, job_id: int) -> Job | None:
+        with self._read() as transaction:
+            found = transaction.rows("jobs", ids=[job_id])
+        return rows.to_job(found[0]) if found else None
+
+    def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:
+        with self._read() as transaction:
+            found = transaction.rows("latest_jobs", limit=limit, below=below, owner=owner)
+        return [rows.to_job(row) for row in found]
+
+    def events(self, job_id: int) -> list[Event]:
+        with self._read() as transaction:
+            found = transaction.rows("events", job_id=job_id)
+        return [rows.to_event(row) for row in found]
+
+    def log(self, job_id: int) -> list[StoredLogChunk]:
+        with self._read() as transaction:
+            found = transaction.rows("log_chunks", job_id=job_id)
+        return [rows.to_log_chunk(row) for row in found]
+
+    def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:
+        with self._read() as transaction:
+            found = transaction.rows("metadata", names=names)
+        return {row["name"]: rows.to_metadata(row) for row in found}

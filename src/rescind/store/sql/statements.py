@@ -1,0 +1,72 @@
+"""How named statements are run; each database has its own way, behind these two protocols."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from rescind.lifecycle import Move, Status
+from rescind.model import Actor
+from rescind.store.protocol import Channel
+from rescind.store.sql.rows import Row
+
+Moved = list[tuple[int, Status]]
+"""The ids of the jobs a move moved, ascending, and where to."""
+
+_WAKES: Mapping[Status, Channel] = {
+    Status.SCHEDULED: Channel.SCHEDULED,
+    Status.QUEUEING: Channel.SCHEDULED,
+    Status.QUEUED: Channel.QUEUED,
+    Status.CANCELLING: Channel.CANCELLING,
+}
+"""Who wants to know that a job has come to stand there."""
+
+
+class Transaction(Protocol):
+    """One transaction. Parameters are Python values: lists and lists of dicts are sets, and
+    timedeltas lengths of time.
+    """
+
+    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
+        """Run a move's statement and record its events."""
+        ...
+
+    def rows(self, name: str, /, **parameters: Any) -> list[Row]:
+        """Run a statement; what it returns."""
+        ...
+
+    def run(self, name: str, /, **parameters: Any) -> None:
+        """Run a statement that returns nothing."""
+        ...
+
+
+class Statements(ABC):
+    """What every part of a store stands on: transactions, and its listeners."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Channel], None]] = []
+
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that is on disk when its block is left, or never was."""
+
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[Transaction]:
+        """One consistent view of what is committed."""
+
+    def _signal(self, channels: Iterable[Channel]) -> None:
+        """Wake the loops; called after the commit, never within a transaction."""
+        for channel in channels:
+            for listener in self._listeners:
+                listener(channel)
+
+    def _wake(self, moved: Moved) -> None:
+        """Signal once for each kind of place that jobs have come to."""
+        self._signal({_WAKES[status] for _, status in moved if status in _WAKES})
+
+    def _move(self, move: Move, actor: Actor, **parameters: Any) -> list[int]:
+        """One move as a transaction of its own; the ids of the jobs it moved, ascending."""
+        with self._write() as transaction:
+            moved = transaction.move(move, actor, **parameters)
+        self._wake(moved)
+        return [job_id for job_id, _ in moved]

@@ -1,0 +1,103 @@
+"""Running the statements of ``queries.sql`` on SQLite."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import resources
+from typing import Any
+
+import aiosql
+import apsw
+
+from rescind.clock import Clock, from_milliseconds, to_milliseconds
+from rescind.lifecycle import Move, Status
+from rescind.model import Actor
+from rescind.store.sql.rows import Row, of_json, to_json
+from rescind.store.sql.statements import Moved
+
+_QUERIES = aiosql.from_str(
+    resources.files(__package__).joinpath("queries.sql").read_text(),
+    "apsw",
+    mandatory_parameters=False,
+)
+
+
+def sql(name: str) -> str:
+    """The text of one statement."""
+    return str(getattr(_QUERIES, name).sql)
+
+
+class SqliteTransaction:
+    """See :class:`rescind.store.sql.statements.Transaction`. Sets travel as JSON, lengths of
+    time as milliseconds; the whole transaction happens at one instant, ``:now``.
+    """
+
+    def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._now = to_milliseconds(clock.now())
+
+    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
+        """See :meth:`Transaction.move`."""
+        cursor = self._execute(move, user_id=actor.user_id, **parameters)
+        moved: list[tuple[Any, ...]] = sorted(cursor.fetchall())
+        if moved:
+            self._execute(
+                "record",
+                move=move,
+                moved=moved,  # id, from, to, attempt, evidence
+                user_id=actor.user_id,
+                by=actor.by,
+                reason=actor.reason,
+                request_id=actor.request_id,
+            )
+        return [(row[0], Status(row[2])) for row in moved]
+
+    def rows(self, name: str, /, **parameters: Any) -> list[Row]:
+        """See :meth:`Transaction.rows`."""
+        cursor = self._execute(name, **parameters)
+        found: list[Row] = []
+        readers: list[tuple[str, Callable[[Any], Any]]] = []
+        for row in cursor:
+            if not readers:
+                columns = [column[0] for column in cursor.get_description()]
+                readers = [(column, _READERS.get(column, _as_it_is)) for column in columns]
+            found.append(
+                {
+                    column: None if value is None else read(value)
+                    for (column, read), value in zip(readers, row, strict=True)
+                }
+            )
+        return found
+
+    def run(self, name: str, /, **parameters: Any) -> None:
+        """See :meth:`Transaction.run`."""
+        self._execute(name, **parameters)
+
+    def _execute(self, name: str, /, **parameters: Any) -> apsw.Cursor:
+        values = {parameter: _adapted(value) for parameter, value in parameters.items()}
+        return self._connection.execute(sql(name), {**values, "now": self._now})
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return to_json(value)
+    if isinstance(value, timedelta):
+        return value // timedelta(milliseconds=1)
+    return value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("active", "after_cancel", "idempotent"), bool),
+    **dict.fromkeys(("cancellable_in", "permissions"), of_json),
+    **dict.fromkeys(
+        (
+            *("at", "created_at", "modified_at", "run_at", "held_until", "queued_at"),
+            *("started_at", "finished_at", "lease_expires_at", "seen_at"),
+        ),
+        from_milliseconds,
+    ),
+}
+"""What SQLite has no type for, by the name of the column."""
