@@ -81,3 +81,9 @@ SQLITE_READERS_MAX = 32
 # What a worker keeps in memory before it writes
 LOG_FLUSH_SECONDS = 0.25
 LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024
+
+# PostgreSQL
+POSTGRES_CONNECTIONS_MAX = 32
+POSTGRES_WAIT_SECONDS_MAX = 10.0
+"""For a connection of the pool, or for the server to be there at all."""
+POSTGRES_LOCK_SECONDS_MAX = 5.0

@@ -13,20 +13,21 @@ moved AS (
         queued_at)
     SELECT
         job_metadata, title,
-        CASE WHEN run_at > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END,
+        CASE WHEN due > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END,
         method, priority, parameters, queue, processor, cancellable_in, grace_seconds,
         timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
-        :user_id, moment(), :user_id, moment(), coalesce(run_at, moment()),
-        CASE WHEN run_at > moment() THEN NULL ELSE moment() END
+        :user_id, moment(), :user_id, moment(), coalesce(due, moment()),
+        CASE WHEN due > moment() THEN NULL ELSE moment() END
     FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (
         job_metadata text, title text, method text, priority integer, parameters text,
         queue text, processor text, cancellable_in text[], grace_seconds double precision,
         timeout_seconds double precision, inactivity_seconds double precision,
         idempotent boolean, attempts_max integer, retry_seconds double precision,
-        run_at timestamptz)) WITH ORDINALITY AS given (
+        run_at bigint)) WITH ORDINALITY AS given (
         job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
         grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
-        retry_seconds, run_at, position)
+        retry_seconds, run_at, position),
+        LATERAL (SELECT timestamptz 'epoch' + run_at * interval '1 millisecond' AS due) AS dated
     ORDER BY position
     RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence
 );
@@ -39,9 +40,10 @@ locked AS MATERIALIZED (
     FOR UPDATE
 ), moved AS (
     UPDATE job SET
-        status = CASE WHEN :held THEN 'QUEUEING' ELSE 'QUEUED' END,
-        held_until = CASE WHEN :held THEN moment() + CAST(:hold AS interval) END,
-        queued_at = CASE WHEN :held THEN NULL ELSE moment() END,
+        status = CASE WHEN CAST(:hold AS interval) > interval '0' THEN 'QUEUEING' ELSE 'QUEUED' END,
+        held_until = CASE WHEN CAST(:hold AS interval) > interval '0'
+            THEN moment() + CAST(:hold AS interval) END,
+        queued_at = CASE WHEN CAST(:hold AS interval) > interval '0' THEN NULL ELSE moment() END,
         run_at = least(run_at, moment()),
         modified_by = :user_id, modified_at = moment()
     FROM locked

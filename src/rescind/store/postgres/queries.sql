@@ -14,10 +14,18 @@ FROM moved ORDER BY id;
 -- What a move says: the rows it moved and where to.
 SELECT id, to_status FROM moved ORDER BY id;
 
--- name: verdicts
--- What a move of named jobs says: each one it found, where it stands now, and whether it moved.
-SELECT id, coalesce(moved.to_status, locked.status), moved.id IS NOT NULL
-FROM locked LEFT JOIN moved USING (id) ORDER BY id;
+-- name: now
+-- The store's clock.
+SELECT moment() AS now;
+
+-- name: check!
+-- A real write, of what is so already.
+UPDATE schema_version SET version = version;
+
+-- name: statuses
+-- Where these jobs stand, as far as the caller may see them.
+SELECT id, status FROM job
+WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner);
 
 -- name: release
 -- What runs that stopped without an ending are given back with. Not a move: afterwards settle
@@ -79,7 +87,7 @@ ORDER BY id;
 -- When the scheduler has something to do next.
 SELECT least(
     (SELECT min(run_at) FROM job WHERE status = 'SCHEDULED'),
-    (SELECT min(held_until) FROM job WHERE status = 'QUEUEING'));
+    (SELECT min(held_until) FROM job WHERE status = 'QUEUEING')) AS run_at;
 
 -- name: jobs
 -- Whole rows by id.
@@ -166,7 +174,7 @@ VALUES (:id_hash, :user_id, moment(), moment());
 
 -- name: session
 -- A session that still lives, and its user.
-SELECT user_id, name, permissions, active, session.created_at, seen_at
+SELECT user_id AS id, name, permissions, active, session.created_at, seen_at
 FROM session JOIN user_account ON user_account.id = user_id
 WHERE id_hash = :id_hash AND active
     AND session.created_at > moment() - CAST(:age AS interval)

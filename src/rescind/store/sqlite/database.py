@@ -11,6 +11,7 @@ import apsw
 
 from rescind import limits
 from rescind.errors import SchemaError, StoreUnavailable
+from rescind.store.sql import versions
 
 SCHEMA_VERSION = 1
 
@@ -57,16 +58,11 @@ class Database:
             self._writer = self._connect()
         with _translated():
             version = self._writer.pragma("user_version")
-        if version != SCHEMA_VERSION:
+        try:
+            versions.require(str(path), int(version), SCHEMA_VERSION)
+        except SchemaError:
             self._writer.close()
-            raise SchemaError(
-                f"{path} has schema version {version}; this program serves {SCHEMA_VERSION}. "
-                + (
-                    "Run `rescind db migrate`."
-                    if version < SCHEMA_VERSION
-                    else "A newer Rescind has migrated it: use that one."
-                )
-            )
+            raise
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
@@ -139,11 +135,7 @@ def migrate(path: Path) -> tuple[int, int]:
         try:
             connection.execute("BEGIN IMMEDIATE")
             before = int(connection.pragma("user_version"))
-            if before > SCHEMA_VERSION:
-                raise SchemaError(
-                    f"{path} has schema version {before}; this program knows up to "
-                    f"{SCHEMA_VERSION}. A newer Rescind has migrated it: use that one."
-                )
+            versions.refuse_newer(str(path), before, SCHEMA_VERSION)
             if before == 0:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").get:
                     raise SchemaError(f"{path} is a database of something else.")

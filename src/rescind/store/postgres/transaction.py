@@ -1,0 +1,81 @@
+"""Running the statements of ``queries.sql`` and ``moves.sql`` on PostgreSQL."""
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import aiosql
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from rescind.lifecycle import Move, Status
+from rescind.model import Actor
+from rescind.store.sql.rows import Row
+from rescind.store.sql.statements import Moved
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+def _load(name: str) -> Any:
+    text = resources.files(__package__).joinpath(name).read_text()
+    return aiosql.from_str(text, "psycopg", mandatory_parameters=False)
+
+
+_QUERIES, _MOVES = _load("queries.sql"), _load("moves.sql")
+
+
+def sql(name: str) -> str:
+    """The text of one statement of ``queries.sql``."""
+    return str(getattr(_QUERIES, name).sql).rstrip().rstrip(";")
+
+
+@cache
+def move_sql(move: Move) -> str:
+    """The whole statement of a move: it, its events, and what it says."""
+    move_text = str(getattr(_MOVES, move).sql).rstrip().rstrip(";")
+    return f"WITH {move_text}, recorded AS ({sql('record')}) {sql('moved')}"
+
+
+class PostgresTransaction:
+    """See :class:`rescind.store.sql.statements.Transaction`."""
+
+    def __init__(self, connection: Connection, **always: Any) -> None:
+        self._connection = connection
+        self._always = always
+
+    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
+        """See :meth:`Transaction.move`."""
+        moved = self._execute(
+            move_sql(move),
+            move=move,
+            user_id=actor.user_id,
+            by=actor.by,
+            reason=actor.reason,
+            request_id=actor.request_id,
+            **parameters,
+        )
+        return [(row["id"], Status(row["to_status"])) for row in moved]
+
+    def rows(self, name: str, /, **parameters: Any) -> list[Row]:
+        """See :meth:`Transaction.rows`."""
+        return self._execute(sql(name), **parameters).fetchall()
+
+    def run(self, name: str, /, **parameters: Any) -> None:
+        """See :meth:`Transaction.run`."""
+        self._execute(sql(name), **parameters)
+
+    def _execute(self, text: str, /, **parameters: Any) -> psycopg.Cursor[dict[str, Any]]:
+        values = {name: _adapted(value) for name, value in parameters.items()}
+        return self._connection.cursor(row_factory=dict_row).execute(
+            text.encode(), {**values, **self._always}
+        )
+
+
+def _adapted(value: Any) -> Any:
+    """Sets of objects travel as JSON, other sets as arrays."""
+    if isinstance(value, tuple):
+        value = list(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return Jsonb(value)
+    return value
