@@ -168,7 +168,6 @@ class StoredLogChunk(Struct, frozen=True, kw_only=True):
 
     start_byte: int
     text: str
-    after_cancel: bool
 
 
 class CancelCode(StrEnum):

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from starlette.types import ASGIApp
 
-from rescind import ids
+from rescind import ids, limits
 from rescind.api.application import application
 from rescind.api.http import Context, Route
 from rescind.api.routes import ROUTES
@@ -26,6 +26,7 @@ from rescind.runtime.scheduler import Scheduler
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.supervisor import Supervisor
 from rescind.runtime.worker import Worker
+from rescind.service.health import Health
 from rescind.store.protocol import Store
 from rescind.store.sqlite import database
 from rescind.store.sqlite.store import FileOwner, SqliteStore
@@ -85,7 +86,7 @@ class Service:
             worker = _worker(self.store, engine, clock)
             loops.append(Stopper(self.store, engine, worker_id=worker.id))
         self.supervisor = Supervisor(self.store, clock, loops, worker)
-        context = Context(store=self.store, settings=settings)
+        context = Context(store=self.store, settings=settings, health=Health(self.store, clock))
         self.application: ASGIApp = application(context, clock, ALL_ROUTES)
 
     def start(self) -> None:
@@ -95,7 +96,9 @@ class Service:
     def stop(self) -> None:
         """Drain, stop the loops, and let go of everything, in that order."""
         self.supervisor.drain(self._settings.drain_seconds)
-        self.supervisor.wait_idle()
+        patience = self._settings.drain_seconds + limits.STOP_SECONDS_MAX
+        if not self.supervisor.wait_idle(patience):
+            _log.error("stopping all the same; the next start settles what is left")
         self.supervisor.stop()
         self._stack.close()
 

@@ -14,6 +14,7 @@ from rescind.api.http import Context
 from rescind.api.routes import ROUTES
 from rescind.clock import SystemClock
 from rescind.service import accounts
+from rescind.service.health import Health
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
 from rescind.store.sqlite.database import migrate
@@ -58,7 +59,11 @@ def store(seeded: Path, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture(params=["open"])
 def context(request: pytest.FixtureRequest, store: Store) -> Context:
     settings = config.settings(config.load({}, {}, Path("/nonexistent/rescind.toml")))
-    return Context(store=store, settings=replace(settings, profile=request.param))
+    return Context(
+        store=store,
+        settings=replace(settings, profile=request.param),
+        health=Health(store, SystemClock()),
+    )
 
 
 @pytest.fixture

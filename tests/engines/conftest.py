@@ -102,7 +102,7 @@ class Driver:
 
 
 @pytest.fixture
-def make_process_engine() -> Iterator[Callable[..., Driver]]:
+def make_process_engine(jobs_importable: None) -> Iterator[Callable[..., Driver]]:
     """Process engines that are closed, and have left nothing behind, when the test is over."""
     engines: list[ProcessEngine] = []
     before = descendants(os.getpid())
@@ -133,16 +133,8 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return driver
 
 
-@pytest.fixture(autouse=True, scope="session")
-def jobs_importable() -> Iterator[None]:
-    """Children find the test jobs as their worker does."""
-    tests = str(Path(__file__).parents[1])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = tests
-    os.environ["RESCIND_SECRET_OF_THE_SERVICE"] = "not for jobs"
-    yield
-    os.environ.pop("RESCIND_SECRET_OF_THE_SERVICE")
-    if before is None:
-        os.environ.pop("PYTHONPATH")
-    else:
-        os.environ["PYTHONPATH"] = before
+@pytest.fixture(autouse=True)
+def jobs_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children find the test jobs as their worker does, and not what is the service's alone."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("RESCIND_SECRET_OF_THE_SERVICE", "not for jobs")

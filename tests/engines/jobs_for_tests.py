@@ -26,6 +26,11 @@ while True:
 """
 
 
+def say_entered(context: JobContext) -> None:
+    """Log without a checkpoint: a stop that comes at once must find the job where it waits."""
+    context._on_log("entered")
+
+
 @job("echo__c")
 def echo(context: JobContext) -> dict[str, Any]:
     return {
@@ -68,6 +73,9 @@ def cancels_unasked(context: JobContext) -> None:
 @job("returns__c")
 def returns(context: JobContext) -> Any:
     kinds: dict[str, Any] = {"object": object(), "large": "x" * 70_000, "list": [1, None, "a"]}
+    kinds["deep"] = []
+    for _ in range(60):
+        kinds["deep"] = [kinds["deep"]]
     return kinds[context.parameters["kind"]]
 
 
@@ -77,6 +85,17 @@ def says(context: JobContext) -> None:
     context.progress(1, 3)
     context.progress(2, 3)
     context.log(7)
+
+
+@job("says_the_unsayable__c")
+def says_the_unsayable(context: JobContext) -> None:
+    context.log("nul \0 and surrogate \ud800" + "\x01" * 200_000)
+    for done in (-1, 2**53, "many", 1.5):
+        try:
+            context.progress(done, 9)  # type: ignore[arg-type]  # on purpose
+        except ValueError as error:
+            context.log(error)
+    raise RuntimeError("nul \0 and surrogate \ud800")
 
 
 @job("prints__c")
@@ -90,13 +109,13 @@ def prints(context: JobContext) -> None:
 
 @job("waits__c")
 def waits(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     context.sleep(60)
 
 
 @job("waits_async__c")
 async def waits_async(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     try:
         await asyncio.sleep(60)
     finally:
@@ -105,7 +124,7 @@ async def waits_async(context: JobContext) -> None:
 
 @job("cleans_up__c")
 def cleans_up(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     try:
         context.sleep(60)
     finally:
@@ -115,14 +134,14 @@ def cleans_up(context: JobContext) -> None:
 
 @job("returns_when_asked__c")
 def returns_when_asked(context: JobContext) -> str:
-    context.log("entered")
+    say_entered(context)
     context.cancelled.wait(60)
     return "finished all the same"
 
 
 @job("hooked__c")
 def hooked(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     _unblocked.wait(60)
     context.check_cancelled()
 
@@ -139,7 +158,7 @@ def unblock(context: JobContext) -> None:
 
 @job("hook_fails__c")
 def hook_fails(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     context.sleep(60)
 
 
@@ -162,7 +181,7 @@ def environment(context: JobContext) -> dict[str, Any]:
 
 @job("busy__c")
 def busy(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     while True:
         pass
 
@@ -170,7 +189,7 @@ def busy(context: JobContext) -> None:
 @job("swallows__c")
 def swallows(context: JobContext) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    context.log("entered")
+    say_entered(context)
     while True:
         with contextlib.suppress(BaseException):
             context.sleep(60)
@@ -178,7 +197,7 @@ def swallows(context: JobContext) -> None:
 
 @job("sleeps_in_c__c")
 def sleeps_in_c(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     ctypes.PyDLL(None).sleep(1000)  # holds the interpreter lock
 
 
@@ -189,8 +208,8 @@ def exits_hard(context: JobContext) -> None:
 
 @job("waits_with_pid__c")
 def waits_with_pid(context: JobContext) -> None:
-    context.log(str(os.getpid()))
-    context.log("entered")
+    context._on_log(str(os.getpid()))
+    say_entered(context)
     while True:
         time.sleep(60)
 
@@ -209,7 +228,7 @@ def daemonizes(context: JobContext) -> None:
     file = Path(context.parameters["file"])
     while not file.exists() or file.stat().st_size < 3:
         time.sleep(0.01)
-    context.log("entered")
+    say_entered(context)
     if context.parameters.get("wait", True):
         context.sleep(60)
 
@@ -229,7 +248,7 @@ def many_children(context: JobContext) -> None:
         subprocess.Popen([sys.executable, "-c", forker])
     stopped = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
     stopped.send_signal(signal.SIGSTOP)
-    context.log("entered")
+    say_entered(context)
     context.sleep(60)
 
 
@@ -266,7 +285,7 @@ def writes_rubbish(context: JobContext) -> None:
 
 @job("floods__c")
 def floods(context: JobContext) -> None:
-    context.log("entered")
+    say_entered(context)
     line = b"z" * 1000 + b"\n"
     while True:
         os.write(1, line)

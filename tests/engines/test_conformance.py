@@ -52,6 +52,9 @@ def test_a_result_that_is_no_json_or_too_large_is_an_error(driver: Driver) -> No
     ended = driver.run("returns", kind="large")
     assert ended.ending is Ending.RAISED
     assert str(limits.RESULT_BYTES_MAX) in (ended.error or "")
+    ended = driver.run("returns", kind="deep")
+    assert ended.ending is Ending.RAISED
+    assert "nested" in (ended.error or "")
     assert driver.run("returns", kind="list").result == [1, None, "a"]
 
 
@@ -67,6 +70,17 @@ def test_log_lines_and_progress_come_in_order(driver: Driver) -> None:
     driver.end(run)
     assert driver.logged(run) == ["first", "second", "7"]
     assert driver.progressed(run) == [(1, 3), (2, 3)]
+
+
+def test_what_no_store_can_hold_is_replaced(driver: Driver) -> None:
+    run = driver.start("says_the_unsayable")
+    ended = driver.end(run)
+    lines = driver.logged(run)
+    assert lines[0].startswith("nul \ufffd and surrogate ?")
+    assert sum(line.count("\x01") for line in lines) == 200_000
+    assert sum("progress takes whole numbers" in line for line in lines) == 4
+    assert driver.progressed(run) == []
+    assert (ended.ending, "\0" in (ended.error or "\0")) == (Ending.RAISED, False)
 
 
 def test_a_run_asks_before_it_enters_and_a_refusal_keeps_it_out(driver: Driver) -> None:

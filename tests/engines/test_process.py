@@ -126,6 +126,35 @@ def test_a_process_killed_by_somebody_else_has_died(process: Driver) -> None:
     assert process.run("echo").ending is Ending.RETURNED
 
 
+def test_a_process_killed_by_somebody_else_while_it_stops_was_killed(process: Driver) -> None:
+    run = start_entered(process, "swallows", grace_seconds=60)
+    child = next(
+        pid
+        for pid in descendants(os.getpid())
+        if b"process.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    process.stop(run)
+    os.kill(child, signal.SIGKILL)
+    ended = process.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
+
+
+def test_keepers_that_cannot_start_are_tried_again_but_not_at_once(
+    make_process_engine: MakeEngine, tmp_path: Path
+) -> None:
+    lock = tmp_path / "missing" / "keepers"
+    driver = make_process_engine(keepers_lock=lock)
+    lost: list[int] = []
+    end = monotonic() + 2.5
+    while monotonic() < end:
+        pids = [keeper.process.pid for keeper in driver.engine._keepers]  # type: ignore[attr-defined]  # counts them
+        lost += [pid for pid in pids if pid not in lost]
+        driver.engine.poll(0.05)
+    assert 2 <= len(lost) <= 4
+    lock.parent.mkdir()
+    assert driver.run("echo").ending is Ending.RETURNED
+
+
 def test_a_killed_keeper_takes_all_it_kept_with_it(process: Driver, tmp_path: Path) -> None:
     file = tmp_path / "ticks"
     run = start_entered(process, "daemonizes", file=str(file), ignore=["SIGTERM"])

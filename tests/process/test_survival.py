@@ -113,6 +113,18 @@ def test_a_killed_keeper_and_a_killed_child_are_replaced(serve: Serve) -> None:
     service.until_status(job_id, "SUCCESS")
 
 
+def test_a_signal_while_it_starts_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "rescind.cli", "serve", "--port", "0", "--jobs", "slow"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as starting:
+        while not (tmp_path / "importing").exists():
+            assert starting.poll() is None
+        starting.send_signal(signal.SIGTERM)
+        assert starting.wait(20) == 128 + signal.SIGTERM
+
+
 def rescind(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rescind.cli", *arguments],

@@ -3,7 +3,7 @@
 import pytest
 
 from rescind.lifecycle import CANCELLABLE, FINAL, Evidence, Status
-from rescind.model import Actor, LogChunk, Verdict
+from rescind.model import Actor, Verdict
 from rescind.store.protocol import Store
 from store import harness
 from store.harness import SYSTEM, USER, WORKER, new_job, place, row, scheduled, submit
@@ -119,14 +119,3 @@ def test_a_function_may_be_entered_only_while_its_run_is_running(store: Store) -
     assert not store.may_enter("worker-2", run)
     assert harness.cancel(store, job_id)
     assert not store.may_enter(WORKER.by, run)
-
-
-def test_log_lines_after_the_acceptance_are_marked(store: Store) -> None:
-    job_id = place(store, Status.RUNNING)
-    store.append_log([LogChunk(job_id=job_id, text="before\n")])
-    assert harness.cancel(store, job_id)
-    store.append_log([LogChunk(job_id=job_id, text="after\n")])
-    assert [(chunk.text, chunk.after_cancel) for chunk in store.log(job_id)] == [
-        ("before\n", False),
-        ("after\n", True),
-    ]

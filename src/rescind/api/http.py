@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from rescind import limits
 from rescind.config import Settings
 from rescind.errors import RequestRefused
+from rescind.service.health import Health
 from rescind.service.policy import Caller, Permission, Profile
 from rescind.store.protocol import Store
 from rescind.wire.envelope import Payload
@@ -19,6 +20,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     store: Store
     settings: Settings
+    health: Health
 
     @property
     def profile(self) -> Profile:

@@ -1,7 +1,6 @@
 """What a supervisor of the service asks: is it alive, can it serve. One word each."""
 
 from rescind.api.http import Context, Request, Text
-from rescind.errors import StoreUnavailable
 
 
 def healthz(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
@@ -11,8 +10,6 @@ def healthz(context: Context, request: Request) -> Text:  # noqa: ARG001 - a han
 
 def readyz(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
     """The store can be read and written."""
-    try:
-        context.store.check()
-    except StoreUnavailable:
+    if not context.health.ready():
         return Text(text="unavailable\n", http_status=503)
     return Text(text="ready\n")

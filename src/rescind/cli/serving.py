@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import structlog
@@ -66,9 +66,10 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
                 timeout_graceful_shutdown=5,
             )
             server = _Server(config, _banner(settings, listener, tls, made))
+            stop.serving()
             asyncio.run(server.serve(sockets=[listener]))
         finally:
-            stop.without_waiting()
+            stop.draining()
             _log.info("draining", seconds=settings.drain_seconds)
             service.stop()
 
@@ -76,24 +77,36 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
 class _Stop:
     """What SIGTERM and SIGINT do outside the HTTP server's own time.
 
-    uvicorn takes the first one and hands it on when it has closed its connections; then the
-    worker drains. The next one does not wait: keepers kill what they keep when this process is
-    gone, and the next start settles it.
+    While the service starts, they end it. uvicorn takes the first one that comes while it serves,
+    and hands it on when it has closed its connections; then the worker drains. The next one does
+    not wait: keepers kill what they keep when this process is gone, and the next start settles it.
     """
 
     def __init__(self) -> None:
-        self._draining = False
+        self._hear: Callable[[int], None] = _leave
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._heard)
+            signal.signal(number, lambda number, _frame: self._hear(number))
 
-    def without_waiting(self) -> None:
+    def serving(self) -> None:
+        """From now on uvicorn hears them; what it hands on has been heeded already."""
+        self._hear = _nothing
+
+    def draining(self) -> None:
         """From now on, a signal ends this process at once."""
-        self._draining = True
+        self._hear = _end
 
-    def _heard(self, number: int, _frame: FrameType | None) -> None:
-        if self._draining:
-            print("rescind: stopped at once; running jobs are killed", file=sys.stderr)
-            os._exit(128 + number)
+
+def _leave(number: int) -> None:
+    raise SystemExit(128 + number)
+
+
+def _nothing(_number: int) -> None:
+    pass
+
+
+def _end(number: int) -> None:
+    print("rescind: stopped at once; running jobs are killed", file=sys.stderr)
+    os._exit(128 + number)
 
 
 def _listen(settings: Settings, tls: Tls) -> socket.socket:

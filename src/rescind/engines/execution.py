@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from rescind import limits
+from rescind.engines.lines import storable
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobCancelled, JobContext
 from rescind.sdk.job import Code, Processor
@@ -76,6 +77,8 @@ class Execution:
         try:
             outcome = self._call()
         finally:
+            with self._lock:
+                self._entered = False  # from here on no hook is begun
             self._hook_ended.wait()
         return outcome
 
@@ -126,7 +129,7 @@ def error_text(error: BaseException) -> str:
     """The traceback without our own frames in front; its end, when it is too long."""
     lines = traceback.format_exception(type(error), error, _users_part(error.__traceback__))
     encoded = "".join(lines).rstrip().encode("utf-8", "replace")
-    return encoded[-limits.ERROR_BYTES_MAX :].decode("utf-8", "ignore")
+    return storable(encoded[-limits.ERROR_BYTES_MAX :].decode("utf-8", "ignore"))
 
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
@@ -146,4 +149,21 @@ def _bounded(result: Any) -> Outcome:
     if size > limits.RESULT_BYTES_MAX:
         message = f"The job's result has {size} bytes of JSON, more than {limits.RESULT_BYTES_MAX}"
         return Outcome(ending=Ending.RAISED, error=message)
-    return Outcome(ending=Ending.RETURNED, result=msgspec.to_builtins(result))
+    plain = msgspec.to_builtins(result)
+    if _depth(plain) > limits.JSON_DEPTH_MAX:
+        message = f"The job's result is nested deeper than {limits.JSON_DEPTH_MAX}"
+        return Outcome(ending=Ending.RAISED, error=message)
+    return Outcome(ending=Ending.RETURNED, result=plain)
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dicts are nested."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        level = [
+            member
+            for item in level
+            for member in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth

@@ -1,6 +1,7 @@
 """An engine for tests and tutorials: it runs the code in the worker's own thread.
 
-It can ask, but not force: a function that does not heed is waited for. One run at a time.
+It can ask, but not force: a function that does not heed is waited for. One run at a time, and
+while it runs its worker does nothing else: there are no time-outs.
 """
 
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from rescind.clock import Clock
 from rescind.engines.describe import add_working_directory, checked, describe
 from rescind.engines.execution import Execution, Outcome, error_text, resolve
+from rescind.engines.lines import lines_of
 from rescind.engines.protocol import (
     Asked,
     Ended,
@@ -34,7 +36,6 @@ class InlineEngine:
         self._woken = threading.Event()
         self._lock = threading.Lock()
         self._order: Order | None = None
-        self._asked = False
         self._allowed: bool | None = None
         self._stop_reason: StopReason | None = None
         self._execution: Execution | None = None
@@ -125,4 +126,4 @@ class InlineEngine:
 
     def _log(self, run: RunRef, text: str) -> None:
         at = self._clock.now()
-        self._events.extend(Logged(run, at, line) for line in text.split("\n"))
+        self._events.extend(Logged(run, at, line) for line in lines_of(text))

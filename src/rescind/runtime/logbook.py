@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from rescind import limits
-from rescind.clock import EPOCH
 from rescind.model import LogChunk
 
 
@@ -26,8 +25,6 @@ class Logbook:
         self._open_bytes: dict[int, int] = {}
         self._bytes = 0
         self._dropped: dict[int, int] = {}
-        self.since = EPOCH
-        """When the oldest pending line came."""
 
     def add(self, job_id: int, at: datetime, text: str) -> None:
         """Keep one line of a job's log."""
@@ -36,8 +33,6 @@ class Logbook:
         if self._bytes + size > limits.LOG_PENDING_BYTES_MAX:
             self._dropped[job_id] = self._dropped.get(job_id, 0) + 1
             return
-        if not self:
-            self.since = at
         if (dropped := self._dropped.pop(job_id, 0)) > 0:
             self._append(job_id, log_line(at, f"{dropped} lines were dropped: the store was away"))
         self._append(job_id, line)

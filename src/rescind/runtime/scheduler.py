@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from rescind import limits
+from rescind.clock import EPOCH
 from rescind.model import Actor
 from rescind.runtime.loop import EventWaiter, exhaust
 from rescind.store.protocol import Channel, JobStore
@@ -18,13 +19,19 @@ class Scheduler:
         self.waiter = EventWaiter()
         self._store = store
         self._actor = Actor(by=self.name)
+        self._fail_at = EPOCH
 
     def step(self, now: datetime) -> datetime:
         """Queue what is due, fail what nothing can run."""
         exhaust(lambda limit: self._store.stage(self._actor, limit=limit))
         exhaust(lambda limit: self._store.queue(self._actor, limit=limit))
-        unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX
-        exhaust(lambda limit: self._store.fail(self._actor, unknown_seconds=unknown, limit=limit))
+        if now >= self._fail_at:
+            self._fail_at = now + timedelta(seconds=limits.FAIL_POLL_SECONDS)
+            exhaust(self._fail)
         poll = now + timedelta(seconds=limits.SCHEDULER_POLL_SECONDS_MAX)
         due = self._store.next_due()
         return poll if due is None else max(now, min(due, poll))
+
+    def _fail(self, limit: int) -> list[int]:
+        unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX
+        return self._store.fail(self._actor, unknown_seconds=unknown, limit=limit)

@@ -46,9 +46,12 @@ class Supervisor:
         else:
             self._worker.drain(seconds)
 
-    def wait_idle(self, seconds: float | None = None) -> bool:
-        """Wait until a drained worker runs nothing; whether that is so."""
-        return self._idle.wait(seconds)
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until a drained worker runs nothing, for at most ``seconds`` and the longest
+        grace of what it runs; whether that is so.
+        """
+        grace = 0.0 if self._worker is None else self._worker.longest_grace_seconds
+        return self._idle.wait(seconds + grace)
 
     def stop(self) -> None:
         """End every loop after one last step, and wait for their threads."""
@@ -59,7 +62,7 @@ class Supervisor:
             thread.join()
         for loop in self._loops:
             # What the last steps of other loops left behind: a run given back may settle now.
-            self._step(loop)
+            self._round(loop, wait=False)
 
     def _wake(self, channel: Channel) -> None:
         for loop in self._loops:
@@ -68,18 +71,23 @@ class Supervisor:
 
     def _drive(self, loop: Loop) -> None:
         while not self._stopping.is_set():
-            loop.waiter.wait(self._step(loop))
+            if not self._round(loop):
+                self._stopping.wait(limits.LOOP_ERROR_SECONDS)
 
-    def _step(self, loop: Loop) -> float:
-        """One step; seconds until the next. A loop outlives whatever goes wrong in a step."""
+    def _round(self, loop: Loop, *, wait: bool = True) -> bool:
+        """One step, and the wait for the next; False when something went wrong, which a loop
+        outlives.
+        """
         try:
             next_wake = loop.step(self._clock.now())
+            if self._worker is not None and loop is self._worker and self._worker.drained:
+                self._idle.set()
+            if wait:
+                loop.waiter.wait(max(0.0, (next_wake - self._clock.now()).total_seconds()))
         except StoreUnavailable as error:
             _log.warning("store unavailable", loop=loop.name, error=str(error))
-            return limits.LOOP_ERROR_SECONDS
+            return False
         except Exception:  # noqa: BLE001 - a loop must outlive a mistake in one step; it is logged
             _log.exception("step failed", loop=loop.name)
-            return limits.LOOP_ERROR_SECONDS
-        if loop is self._worker and self._worker.drained:
-            self._idle.set()
-        return max(0.0, (next_wake - self._clock.now()).total_seconds())
+            return False
+        return True

@@ -7,6 +7,8 @@ take (it may be away) stays pending and is offered again at the next step.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.protocol import (
@@ -20,7 +22,8 @@ from rescind.engines.protocol import (
     Progressed,
     StopReason,
 )
-from rescind.lifecycle import Status
+from rescind.errors import StoreUnavailable
+from rescind.lifecycle import Evidence, Status
 from rescind.model import (
     Actor,
     Job,
@@ -33,6 +36,8 @@ from rescind.model import (
 )
 from rescind.runtime.logbook import Logbook
 from rescind.store.protocol import Channel, JobStore
+
+_log = structlog.get_logger()
 
 _STOPPED_FOR = {
     StopReason.TIMEOUT: Status.TIMEOUT,
@@ -85,7 +90,10 @@ class Worker:
         self._metadata = metadata
         self._processors = [value.processor for value in metadata]
         self._registered = clock.elapsed()
+        self._flushed = clock.elapsed()
+        self._reconciled = clock.elapsed()
         self._heard: list[EngineEvent] = []
+        self._asked: list[RunRef] = []
         self._runs: dict[RunRef, _Run] = {}
         self._logbook = Logbook()
         self._progress: dict[RunRef, RunProgress] = {}
@@ -118,35 +126,31 @@ class Worker:
         pending = self._runs or self._ends or self._retries or self._releases or self._logbook
         return self._drain_at is not None and not pending
 
+    @property
+    def longest_grace_seconds(self) -> float:
+        """Of what runs now."""
+        return max((run.job.grace_seconds for run in list(self._runs.values())), default=0.0)
+
     def step(self, now: datetime) -> datetime:
         """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
-        ended = self._hear()
-        if ended or self._flush_is_due(now):
+        # First what needs no store: it may be away.
+        heard, self._heard = self._heard, []
+        ended = [event for event in heard if self._handle(event)]
+        self._stop_overdue()
+        self._answer()
+        if ended or self._flush_is_due():
             self._write_down()
         self._report()
-        self._stop_overdue()
+        self._reconcile()
         if self._drain_at is None:
             self._claim()
             self._register()
         return self._next_wake(now)
 
-    def _hear(self) -> bool:
-        """Take in what the engine said; whether a run ended."""
-        heard, self._heard = self._heard, []
-        ended = False
-        for position, event in enumerate(heard):
-            try:
-                ended |= self._handle(event)
-            except BaseException:
-                # Asked could not be answered: nothing heard may be lost.
-                self._heard = heard[position:] + self._heard
-                raise
-        return ended
-
     def _handle(self, event: EngineEvent) -> bool:
+        """Take in one thing that the engine said; whether a run ended."""
         if isinstance(event, Asked):
-            allowed = event.run in self._runs and self._store.may_enter(self.id, event.run)
-            self._engine.permit(event.run, allowed)
+            self._asked.append(event.run)
             return False
         run = self._runs.get(event.run)
         if run is None:
@@ -159,18 +163,27 @@ class Worker:
                 run=event.run, done=event.done, total=event.total
             )
         else:
-            del self._runs[event.run]
             self._judge(run, event)
+            del self._runs[event.run]
             return True
         return False
+
+    def _answer(self) -> None:
+        """Let those enter that are still running."""
+        while self._asked:
+            run = self._asked[0]
+            allowed = run in self._runs and self._store.may_enter(self.id, run)
+            self._engine.permit(run, allowed)
+            self._asked.pop(0)
 
     def _judge(self, run: _Run, ended: Ended) -> None:
         """What is to be reported about a run that is over."""
         status = None if run.stopped_for is None else _STOPPED_FOR.get(run.stopped_for)
-        if status is not None:
-            self._end(ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
-        elif ended.ending is Ending.RETURNED:
+        if ended.ending is Ending.RETURNED:
+            # Its work is done, even if it was told to stop just then.
             self._end(ended, Status.SUCCESS)
+        elif status is not None:
+            self._end(ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
         elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED):
             self._releases.append(RunRelease(run=ended.run, evidence=ended.evidence))
         elif run.job.attempt < run.job.attempts_max:
@@ -196,22 +209,25 @@ class Worker:
             )
         )
 
-    def _flush_is_due(self, now: datetime) -> bool:
-        return bool(self._progress) or (
-            bool(self._logbook)
-            and now >= self._logbook.since + timedelta(seconds=limits.LOG_FLUSH_SECONDS)
-        )
+    def _flush_is_due(self) -> bool:
+        return self._clock.elapsed() >= self._flushed + limits.LOG_FLUSH_SECONDS
 
     def _write_down(self) -> None:
         """Log lines and progress go before the ending of their run, in transactions of their
         own: a chatty job must not slow a move.
         """
-        if self._logbook:
-            self._store.append_log(self._logbook.chunks())
-            self._logbook.clear()
-        if self._progress:
-            self._store.write_progress(self.id, list(self._progress.values()))
-            self._progress.clear()
+        try:
+            if self._logbook:
+                self._store.append_log(self._logbook.chunks())
+            if self._progress:
+                self._store.write_progress(self.id, list(self._progress.values()))
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - what cannot be kept must not hold up endings
+            _log.exception("log lines and progress were dropped")
+        self._logbook.clear()
+        self._progress.clear()
+        self._flushed = self._clock.elapsed()
 
     def _report(self) -> None:
         """Finish and retry what ended. What does not land any more (a cancel was accepted
@@ -236,6 +252,20 @@ class Worker:
             if end.run.job_id not in landed
         ]
 
+    def _reconcile(self) -> None:
+        """Give back what the store says is held here but nothing here runs: a claim whose answer
+        was lost, or that the engine did not take. It was never started.
+        """
+        elapsed = self._clock.elapsed()
+        if elapsed < self._reconciled + limits.WORKER_POLL_SECONDS:
+            return
+        self._reconciled = elapsed
+        lost = [run for run in self._store.held(self.id) if run not in self._runs]
+        if lost:
+            _log.warning("giving back runs that were never started", runs=len(lost))
+            given = [RunRelease(run=run, evidence=Evidence.NEVER_STARTED) for run in lost]
+            self._store.release(self.id, given)
+
     def _stop_overdue(self) -> None:
         elapsed = self._clock.elapsed()
         drained = self._drain_at is not None and elapsed >= self._drain_at
@@ -251,7 +281,6 @@ class Worker:
             return
         for job in self._store.claim(self._actor, processors=self._processors, limit=free):
             run = _Run(job, self._clock.elapsed())
-            self._runs[run.ref] = run
             self._engine.start(
                 Order(
                     run=run.ref,
@@ -260,6 +289,7 @@ class Worker:
                     grace_seconds=job.grace_seconds,
                 )
             )
+            self._runs[run.ref] = run
 
     def _register(self) -> None:
         """Say now and then that the processors are known here."""
@@ -271,7 +301,7 @@ class Worker:
     def _next_wake(self, now: datetime) -> datetime:
         elapsed = self._clock.elapsed()
         seconds = limits.WORKER_POLL_SECONDS
-        if self._logbook:
+        if self._logbook or self._progress:
             seconds = min(seconds, limits.LOG_FLUSH_SECONDS)
         for run in self._runs.values():
             if run.stopped_for is None:

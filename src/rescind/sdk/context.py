@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rescind import limits
+
 
 class JobCancelled(BaseException):
     """Raised at a checkpoint when the run was told to stop.
@@ -48,8 +50,17 @@ class JobContext:
         self._check_once()
 
     def progress(self, done: int, total: int) -> None:
-        """Say how far the run has come: ``done`` of ``total``. A checkpoint."""
-        self._on_progress(int(done), int(total))
+        """Say how far the run has come: ``done`` of ``total``, whole numbers from 0. A checkpoint.
+
+        Raises ValueError for anything else.
+        """
+        given: tuple[object, object] = (done, total)
+        for number in given:
+            if not isinstance(number, int) or not 0 <= number <= limits.PROGRESS_MAX:
+                raise ValueError(
+                    f"progress takes whole numbers from 0 to {limits.PROGRESS_MAX}, not {number!r}"
+                )
+        self._on_progress(done, total)
         self._check_once()
 
     def check_cancelled(self) -> None:

@@ -1,5 +1,6 @@
 """Users, passwords and sessions. A session id is known to its user; the store has its hash."""
 
+import contextlib
 import hashlib
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -8,7 +9,7 @@ import argon2
 from msgspec import Struct
 
 from rescind import ids, limits
-from rescind.errors import ConfigurationError, RequestRefused
+from rescind.errors import ConfigurationError, RequestRefused, StoreUnavailable
 from rescind.model import Session, User
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
@@ -56,7 +57,8 @@ def session(store: Store, session_id: str, *, inactive_seconds: float) -> Sessio
     if found is None:
         return None
     if store.now() - found.seen_at >= timedelta(seconds=limits.SESSION_TOUCH_SECONDS):
-        store.touch_session(id_hash)
+        with contextlib.suppress(StoreUnavailable):  # reads go on while the disk is full
+            store.touch_session(id_hash)
     return found
 
 

@@ -1,10 +1,11 @@
 """Read one job, its log, and the latest jobs."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rescind import limits
 from rescind.errors import RequestRefused
-from rescind.lifecycle import FINAL
+from rescind.lifecycle import FINAL, Move
 from rescind.model import Job, StoredLogChunk
 from rescind.service.policy import Caller, readable_owner
 from rescind.store.protocol import JobStore
@@ -42,20 +43,23 @@ def log(store: JobStore, caller: Caller, job_id: int) -> str:
     Raises RequestRefused as :func:`job` does.
     """
     found = job(store, caller, job_id)
-    return "".join([*_kept(store.log(job_id)), *_summary(found)])
+    cancelled = next(
+        (event.at for event in store.events(job_id) if event.move is Move.CANCEL), None
+    )
+    return "".join([*_kept(store.log(job_id), cancelled), *_summary(found)])
 
 
-def _kept(chunks: list[StoredLogChunk]) -> Iterator[str]:
+def _kept(chunks: list[StoredLogChunk], cancelled: datetime | None) -> Iterator[str]:
+    """The kept lines; those that came after a cancel was accepted are marked."""
+    since = None if cancelled is None else format_instant(cancelled)
     end = 0
     for chunk in chunks:
         if chunk.start_byte > end:
             yield f"... {chunk.start_byte - end:,} bytes are missing here ...\n"
-        if chunk.after_cancel:
-            for line in chunk.text.splitlines(keepends=True):
-                instant, _, text = line.partition(" ")
-                yield f"{instant} [after cancel] {text}"
-        else:
-            yield chunk.text
+        for line in chunk.text.split("\n")[:-1]:
+            instant, _, text = line.partition(" ")
+            after = since is not None and instant >= since
+            yield f"{instant} [after cancel] {text}\n" if after else f"{line}\n"
         end = chunk.start_byte + len(chunk.text.encode())
 
 

@@ -128,9 +128,7 @@ class JobStore(Protocol):
         ...
 
     def append_log(self, chunks: Sequence[LogChunk]) -> None:
-        """Append to logs, marked when the job's cancel was accepted before; long logs lose their
-        middle.
-        """
+        """Append to logs; long ones lose their middle."""
         ...
 
     def register(self, metadata: Sequence[JobMetadata], *, processors: Sequence[str]) -> list[str]:
@@ -148,6 +146,10 @@ class JobStore(Protocol):
 
     def stops_wanted(self, worker: str) -> list[RunRef]:
         """The worker's runs that are CANCELLING and have not stopped yet."""
+        ...
+
+    def held(self, worker: str) -> list[RunRef]:
+        """The runs whose lease the worker holds and that it has not given back."""
         ...
 
     def next_due(self) -> datetime | None:

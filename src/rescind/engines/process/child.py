@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from rescind.clock import SystemClock, to_milliseconds
 from rescind.engines.describe import add_working_directory
 from rescind.engines.execution import Execution, Outcome, error_text, resolve
+from rescind.engines.lines import lines_of
 from rescind.engines.process.frames import BROKEN_EXIT, FrameReader, Message, frame
-from rescind.engines.process.lines import broken
 from rescind.engines.process.tree import die_with_parent
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 
 _READ_BYTES = 64 * 1024
-_LINES_PER_FRAME = 16
+_LINES_PER_FRAME = 8  # of full length and escaped, they still fit a frame
 
 
 class _Line:
@@ -57,8 +57,7 @@ class _Line:
     def log(self, text: str) -> None:
         """Send lines for the job's log."""
         at = to_milliseconds(self._clock.now())
-        raw = text.encode("utf-8", "replace").split(b"\n")
-        lines = [piece for line in raw for piece in broken(line)]
+        lines = lines_of(text)
         for start in range(0, len(lines), _LINES_PER_FRAME):
             self.send({"is": "log", "at": at, "lines": lines[start : start + _LINES_PER_FRAME]})
 
@@ -171,6 +170,7 @@ class _State(NamedTuple):
 
     threads: int
     directory: str | None
+    outputs: list[Any]
     umask: int
     handlers: list[Any]
 
@@ -184,7 +184,8 @@ class _State(NamedTuple):
         except OSError:
             directory = None  # it was removed
         handlers = [signal.getsignal(number) for number in sorted(signal.valid_signals())]
-        return cls(_threads(), directory, umask, handlers)
+        outputs = [(id(output), getattr(output, "closed", True)) for output in _outputs()]
+        return cls(_threads(), directory, outputs, umask, handlers)
 
 
 def _threads() -> int:
@@ -195,8 +196,12 @@ def _threads() -> int:
         return threading.active_count()
 
 
+def _outputs() -> tuple[Any, Any]:
+    return sys.stdout, sys.stderr
+
+
 def _flush_output() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    for stream in _outputs():
         # User code may have closed or replaced it.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from rescind import limits
 from rescind.clock import Clock, from_milliseconds
 from rescind.engines.describe import Description, checked
-from rescind.engines.process.frames import FrameReader, Message, frame
+from rescind.engines.process.frames import FrameReader, MalformedFrameError, Message, frame
 from rescind.engines.process.tree import (
     IS_LINUX,
     DescendantTree,
@@ -69,22 +70,39 @@ class _Keeper:
         )
         theirs.close()
         _keepers_of_this_process.add(self.process.pid)
-        self.frames = FrameReader()
+        # What a child may send, and what its keeper adds to it.
+        self.frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
         self.ready = False
+        self.was_ready = False
         self.run: RunRef | None = None
         self.stopping = False
         self._lock = threading.Lock()
 
-    def send(self, message: Message) -> None:
-        """Send a message; a keeper that is gone is noticed when it is read from."""
-        with self._lock, contextlib.suppress(OSError):
-            self.socket.sendall(frame(message))
+    def start(self, run: RunRef, message: Message) -> None:
+        """Start a run."""
+        with self._lock:
+            self.run, self.stopping = run, False
+            self._send(message)
 
-    def stop(self, run: RunRef, reason: StopReason) -> None:
-        """Ask the run to stop, if it is this keeper's; from any thread."""
-        if self.run == run:
-            self.stopping = True
-            self.send({"do": "stop", "run": [run.job_id, run.attempt], "reason": reason})
+    def permit(self, run: RunRef, message: Message) -> None:
+        """Answer a run, if it is this keeper's."""
+        with self._lock:
+            if self.run == run:
+                self._send(message)
+
+    def stop(self, run: RunRef, message: Message) -> None:
+        """Ask a run to stop, once, if it is this keeper's; from any thread."""
+        with self._lock:
+            if self.run == run and not self.stopping:
+                self.stopping = True
+                self._send(message)
+
+    def _send(self, message: Message) -> None:
+        """A keeper that is gone is noticed when it is read from. One that does not read for a
+        while is never sent enough to fill its pipe: three messages a run.
+        """
+        with contextlib.suppress(OSError):
+            self.socket.sendall(frame(message))
 
     def close(self) -> None:
         """Close the pipe, which ends the keeper and all it keeps; wait for that."""
@@ -127,6 +145,8 @@ class ProcessEngine:
             become_subreaper()
             self._not_ours = children_of(os.getpid())
         self._keepers = [self._new_keeper() for _ in range(slots)]
+        self._missing: list[float] = []
+        """For each slot without a keeper, when to start one."""
         self._by_run: dict[RunRef, _Keeper] = {}
 
     def describe(self) -> Sequence[JobMetadata]:
@@ -136,6 +156,7 @@ class ProcessEngine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             check=False,
+            timeout=limits.DESCRIBE_SECONDS_MAX,
         )
         try:
             return checked(msgspec.json.decode(asked.stdout, type=Description))
@@ -152,30 +173,33 @@ class ProcessEngine:
     def start(self, order: Order) -> None:
         """See :meth:`Engine.start`."""
         keeper = next(keeper for keeper in self._keepers if keeper.ready and keeper.run is None)
-        keeper.run, keeper.stopping = order.run, False
+        message = {
+            "do": "run",
+            "run": [order.run.job_id, order.run.attempt],
+            "processor": order.processor,
+            "parameters": order.parameters,
+            "grace_seconds": order.grace_seconds,
+        }
+        keeper.start(order.run, message)
         self._by_run[order.run] = keeper
-        keeper.send(
-            {
-                "do": "run",
-                "run": [order.run.job_id, order.run.attempt],
-                "processor": order.processor,
-                "parameters": order.parameters,
-                "grace_seconds": order.grace_seconds,
-            }
-        )
 
     def permit(self, run: RunRef, allowed: bool) -> None:
         """See :meth:`Engine.permit`."""
         if keeper := self._by_run.get(run):
-            keeper.send({"do": "permit", "run": [run.job_id, run.attempt], "allowed": allowed})
+            message = {"do": "permit", "run": [run.job_id, run.attempt], "allowed": allowed}
+            keeper.permit(run, message)
 
     def stop(self, run: RunRef, reason: StopReason) -> None:
         """See :meth:`Engine.stop`."""
         if keeper := self._by_run.get(run):
-            keeper.stop(run, reason)
+            message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
+            keeper.stop(run, message)
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`."""
+        self._start_missing()
+        if self._missing:
+            timeout_seconds = min(timeout_seconds, limits.KEEPER_RESTART_SECONDS)
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         by_descriptor = {keeper.socket.fileno(): keeper for keeper in self._keepers}
@@ -192,7 +216,7 @@ class ProcessEngine:
 
     def wake(self) -> None:
         """See :meth:`Engine.wake`."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full, which wakes; or closed
             os.write(self._wake_write, b"!")
 
     def close(self) -> None:
@@ -202,10 +226,10 @@ class ProcessEngine:
                 keeper.socket.shutdown(socket.SHUT_RDWR)  # all at once; then wait for each
         for keeper in self._keepers:
             keeper.close()
-        if self._keepers:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
         self._keepers = []
+        for descriptor in {self._wake_read, self._wake_write} - {-1}:
+            os.close(descriptor)
+        self._wake_read = self._wake_write = -1
 
     def _new_keeper(self) -> _Keeper:
         return _Keeper(self._modules, self._lock, group_only=self._group_only)
@@ -220,12 +244,17 @@ class ProcessEngine:
         if not data:
             self._replace(keeper)
             return
-        for message in keeper.frames.feed(data):
-            self._heed(keeper, message)
+        try:
+            for message in keeper.frames.feed(data):
+                self._heed(keeper, message)
+        except (MalformedFrameError, KeyError, TypeError, ValueError):
+            _log.exception("a keeper could not be understood")
+            self._replace(keeper)
 
     def _heed(self, keeper: _Keeper, message: Message) -> None:
         if message["is"] in ("ready", "unready"):
             keeper.ready = message["is"] == "ready"
+            keeper.was_ready |= keeper.ready
             if not keeper.ready:
                 _log.error("a job process ended while idle; starting another")
             return
@@ -265,6 +294,9 @@ class ProcessEngine:
         """
         keeper.close()
         _log.error("a keeper was lost", exit_status=keeper.process.returncode)
+        self._keepers.remove(keeper)
+        soon = 0.0 if keeper.was_ready else limits.KEEPER_RESTART_SECONDS
+        self._missing.append(self._clock.elapsed() + soon)
         if not self._group_only:
             self._end_strays()
         if keeper.run is not None:
@@ -278,7 +310,18 @@ class ProcessEngine:
                     error="The process that kept the job was killed, and the job with it.",
                 ),
             )
-        self._keepers[self._keepers.index(keeper)] = self._new_keeper()
+
+    def _start_missing(self) -> None:
+        """Start the keepers whose time has come; one that cannot be started is tried again."""
+        now = self._clock.elapsed()
+        due = [at for at in self._missing if at <= now]
+        self._missing = [at for at in self._missing if at > now]
+        for _ in due:
+            try:
+                self._keepers.append(self._new_keeper())
+            except OSError:
+                _log.exception("a keeper cannot be started")
+                self._missing.append(now + limits.KEEPER_RESTART_SECONDS)
 
     def _end_strays(self) -> None:
         end_tree(

@@ -27,7 +27,8 @@ def frame(message: Message) -> bytes:
 class FrameReader:
     """Takes bytes as they come, gives whole messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int = limits.FRAME_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
@@ -36,14 +37,14 @@ class FrameReader:
         messages: list[Message] = []
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
-            if length > limits.FRAME_BYTES_MAX:
+            if length > self._bytes_max:
                 raise MalformedFrameError(f"a frame of {length} bytes")
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 break
             try:
                 message = json.loads(bytes(self._buffer[_LENGTH.size : end]))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise MalformedFrameError(str(error)) from error
             if not isinstance(message, dict):
                 raise MalformedFrameError("a frame that is no object")

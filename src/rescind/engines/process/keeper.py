@@ -13,10 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Collection
 
 from rescind import limits
 from rescind.clock import SystemClock, to_milliseconds
+from rescind.engines.lines import Lines
 from rescind.engines.process.frames import (
     BROKEN_EXIT,
     FrameReader,
@@ -24,7 +25,6 @@ from rescind.engines.process.frames import (
     Message,
     frame,
 )
-from rescind.engines.process.lines import Lines
 from rescind.engines.process.tree import (
     IS_LINUX,
     DescendantTree,
@@ -37,6 +37,7 @@ from rescind.engines.process.tree import (
 )
 
 _READ_BYTES = 64 * 1024
+_OUTPUTS = 2
 _FORCE_EVIDENCE = {
     Force.NONE: "STOPPED_ITSELF",
     Force.TERMINATED: "TERMINATED",
@@ -194,21 +195,26 @@ class Keeper:
     # What the child says and prints
 
     def _hear_child(self) -> None:
-        if len(self._out) >= limits.FRAME_BYTES_MAX:
-            return
-        self._read_outputs()
+        if len(self._out) < limits.FRAME_BYTES_MAX:
+            self._read_outputs()
+            self._read_frames()
+
+    def _read_frames(self) -> bool:
+        """Take in what the child said; whether there may be more."""
         child = self._child
         try:
             data = child.socket.recv(_READ_BYTES)
         except OSError:
-            return
+            return False
         child.connected = bool(data)
         try:
             for message in child.frames.feed(data):
                 self._heed(message)
         except (MalformedFrameError, KeyError, TypeError, ValueError) as error:
+            child.connected = False
             self._log(f"The job's process broke its connection: {error}")
             self._end_all(polite=False)
+        return child.connected and child is self._child
 
     def _heed(self, message: Message) -> None:
         run = self._run
@@ -254,10 +260,11 @@ class Keeper:
         if message["threads_left"]:
             self._log("The job had left threads running; they end with their process")
             ended = ended._replace(force=Force.KILLED)
-        clean = message["clean"] and not ended.processes and not self._group_only
-        self._finish_output()
+        whole = len(self._child.outputs) == _OUTPUTS
+        clean = message["clean"] and whole and not ended.processes and not self._group_only
         if not clean:
             self._end_all(polite=False)
+        self._finish_output()
         self._tell_end(run, message, ended, ready=clean)
         if not clean:
             self._replace_child()
@@ -266,7 +273,12 @@ class Keeper:
         """The child has exited, by itself or by force; it takes its run with it."""
         status = self._child.status
         assert status is not None
+        while self._read_frames():
+            pass  # its last words
+        if self._child.status is None:
+            return  # they were the end of its run, and it is replaced already
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
+        ended = ended._replace(force=max(ended.force, _force_of(status)))
         self._finish_output()
         if self._run is None:
             self._send({"is": "unready"})
@@ -281,7 +293,10 @@ class Keeper:
 
     def _force(self) -> None:
         """The grace is over."""
-        assert self._run is not None
+        while self._read_frames():
+            pass  # it may have ended just now
+        if self._run is None:
+            return
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
         self._finish_output()
         ending = "STOPPED" if self._run.entered else "NOT_ENTERED"
@@ -293,7 +308,7 @@ class Keeper:
 
     def _tell_end(self, run: _Run, message: Message, ended: Ended, *, ready: bool) -> None:
         evidence = _FORCE_EVIDENCE[ended.force]
-        if message["ending"] == "NOT_ENTERED":
+        if not run.entered:
             evidence = "NEVER_STARTED"
         self._send(
             {
@@ -325,7 +340,7 @@ class Keeper:
         self._child.close()
         self._child = _Child(self._modules)
 
-    def _say_stubborn(self, pids: Any) -> None:
+    def _say_stubborn(self, pids: Collection[int]) -> None:
         shown = ", ".join(str(pid) for pid in sorted(pids))
         self._log(f"SIGKILL has not ended the processes {shown}; still trying")
         self._flush()
@@ -362,6 +377,12 @@ class Keeper:
             except OSError:
                 return  # full, or gone: the next wait shows which
             del self._out[:sent]
+
+
+def _force_of(status: int) -> Force:
+    """The means that an exit status tells of, whoever used it."""
+    means = {-signal.SIGTERM: Force.TERMINATED, -signal.SIGKILL: Force.KILLED}
+    return means.get(status, Force.NONE)
 
 
 def _exit_words(status: int) -> str:

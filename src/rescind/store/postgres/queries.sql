@@ -36,7 +36,7 @@ WITH released AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR UPDATE OF job
 )
-UPDATE job SET evidence = released.evidence, lease_expires_at = moment()
+UPDATE job SET evidence = released.evidence, lease_expires_at = '-infinity'
 FROM locked JOIN released USING (id)
 WHERE job.id = locked.id AND job.attempt = released.attempt
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
@@ -56,14 +56,14 @@ WHERE job.id = locked.id AND job.attempt = given.attempt
     AND job.status = 'RUNNING' AND job.worker = :worker;
 
 -- name: append_log!
--- One chunk, behind the last; marked when the job's cancel had been accepted before.
-INSERT INTO job_log (job_id, start_byte, bytes, text, after_cancel)
+-- One chunk, behind the last; nothing when the job is gone.
+INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
     id,
     coalesce((
         SELECT start_byte + bytes FROM job_log
         WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
-    :bytes, :text, status IN ('CANCELLING', 'CANCELLED')
+    :bytes, :text
 FROM job WHERE id = :job_id FOR SHARE;
 
 -- name: trim_log!
@@ -82,6 +82,11 @@ WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUN
 SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evidence IS NULL
 ORDER BY id;
+
+-- name: held
+-- The runs whose lease this worker holds and that it has not given back.
+SELECT id, attempt FROM job
+WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
 -- name: next_due
 -- When the scheduler has something to do next.
@@ -105,7 +110,7 @@ SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
 
 -- name: log_chunks
 -- The kept chunks of one job's log, in order.
-SELECT start_byte, text, after_cancel FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
 
 -- name: register_processors!
 -- A live worker knows these processors; in name order, so that two workers cannot deadlock.

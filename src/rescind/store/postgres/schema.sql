@@ -159,11 +159,10 @@ EXECUTE FUNCTION refuse_while_job_lives();
 -- Whole lines in chunks. start_byte counts from the first byte ever logged, so a gap is what
 -- was dropped from the middle of a long log.
 CREATE TABLE job_log (
-    job_id       bigint NOT NULL REFERENCES job (id) ON DELETE CASCADE,
-    start_byte   bigint NOT NULL,
-    bytes        integer NOT NULL,
-    text         text NOT NULL,
-    after_cancel boolean NOT NULL,
+    job_id     bigint NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    start_byte bigint NOT NULL,
+    bytes      integer NOT NULL,
+    text       text NOT NULL,
     PRIMARY KEY (job_id, start_byte)
 );
 

@@ -24,6 +24,11 @@ class Reads(Statements):
             found = transaction.rows("stops_wanted", worker=worker)
         return [RunRef(row["id"], row["attempt"]) for row in found]
 
+    def held(self, worker: str) -> list[RunRef]:
+        with self._read() as transaction:
+            found = transaction.rows("held", worker=worker)
+        return [RunRef(row["id"], row["attempt"]) for row in found]
+
     def next_due(self) -> datetime | None:
         with self._read() as transaction:
             [row] = transaction.rows("next_due")

@@ -112,9 +112,9 @@ UPDATE job SET
     worker = NULL, lease_expires_at = NULL,
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
-    SELECT id FROM job
+    SELECT id FROM job INDEXED BY job_held
     WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= :now
-    ORDER BY id LIMIT :limit)
+    LIMIT :limit)
     AND status = 'RUNNING' AND lease_expires_at <= :now
 RETURNING id, previous_status, status, attempt, evidence;
 
@@ -165,9 +165,11 @@ UPDATE job SET
         || (:unknown / 1000) || ' seconds.',
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
-    SELECT job.id FROM job
-    WHERE job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
-        AND job.run_at <= :now - :unknown
+    SELECT job.id FROM (
+        SELECT id, run_at, processor FROM job WHERE status = 'SCHEDULED'
+        UNION ALL SELECT id, run_at, processor FROM job WHERE status = 'QUEUEING'
+        UNION ALL SELECT id, run_at, processor FROM job WHERE status = 'QUEUED') AS job
+    WHERE job.run_at <= :now - :unknown
         AND NOT EXISTS (
             SELECT 1 FROM processor
             WHERE processor.name = job.processor
@@ -189,7 +191,7 @@ ORDER BY key;
 -- name: release
 -- What runs that stopped without an ending are given back with. Not a move: afterwards settle
 -- takes the CANCELLING ones and rescue the RUNNING ones.
-UPDATE job SET evidence = e.value ->> 'evidence', lease_expires_at = :now
+UPDATE job SET evidence = e.value ->> 'evidence', lease_expires_at = 0
 FROM json_each(:releases) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
@@ -197,7 +199,7 @@ RETURNING id;
 
 -- name: end_leases!
 -- Every lease is over: the owner of this file has just taken it, so no worker of it lives.
-UPDATE job SET lease_expires_at = :now WHERE worker IS NOT NULL AND lease_expires_at IS NULL;
+UPDATE job SET lease_expires_at = 0 WHERE worker IS NOT NULL AND lease_expires_at IS NULL;
 
 -- name: write_progress!
 -- How far runs have come, unless they are no longer running.
@@ -207,14 +209,14 @@ WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.status = 'RUNNING' AND job.worker = :worker;
 
 -- name: append_log!
--- One chunk, behind the last; marked when the job's cancel had been accepted before.
-INSERT INTO job_log (job_id, start_byte, bytes, text, after_cancel)
+-- One chunk, behind the last; nothing when the job is gone.
+INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
     id,
     coalesce((
         SELECT start_byte + bytes FROM job_log
         WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
-    :bytes, :text, status IN ('CANCELLING', 'CANCELLED')
+    :bytes, :text
 FROM job WHERE id = :job_id;
 
 -- name: trim_log!
@@ -233,6 +235,11 @@ WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUN
 SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evidence IS NULL
 ORDER BY id;
+
+-- name: held
+-- The runs whose lease this worker holds and that it has not given back.
+SELECT id, attempt FROM job
+WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
 -- name: next_due$
 -- When the scheduler has something to do next.
@@ -262,7 +269,7 @@ SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
 
 -- name: log_chunks
 -- The kept chunks of one job's log, in order.
-SELECT start_byte, text, after_cancel FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
 
 -- name: register_processors!
 -- A live worker knows these processors.

@@ -147,11 +147,10 @@ END;
 -- Whole lines in chunks. start_byte counts from the first byte ever logged, so a gap is what
 -- was dropped from the middle of a long log.
 CREATE TABLE job_log (
-    job_id       INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
-    start_byte   INTEGER NOT NULL,
-    bytes        INTEGER NOT NULL,
-    text         TEXT NOT NULL,
-    after_cancel INTEGER NOT NULL CHECK (after_cancel IN (0, 1)),
+    job_id     INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    start_byte INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    text       TEXT NOT NULL,
     PRIMARY KEY (job_id, start_byte)
 ) STRICT;
 

@@ -1,0 +1,36 @@
+"""Whether the service can serve. Anyone may ask, so the question is not put to the store each
+time: a real write would be a brake on everything else.
+"""
+
+import threading
+
+from rescind import limits
+from rescind.clock import Clock
+from rescind.errors import StoreUnavailable
+from rescind.store.protocol import Store
+
+
+class Health:
+    """Asks the store at most every ``READY_CHECK_SECONDS``."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._ready = False
+
+    def ready(self) -> bool:
+        """Whether the store could be read and written when it was last asked."""
+        with self._lock:
+            if self._clock.elapsed() >= self._asked_at + limits.READY_CHECK_SECONDS:
+                self._ready = self._ask()
+                self._asked_at = self._clock.elapsed()
+            return self._ready
+
+    def _ask(self) -> bool:
+        try:
+            self._store.check()
+        except StoreUnavailable:
+            return False
+        return True

@@ -1,0 +1,177 @@
+"""The worker against a store that fails and an engine that refuses: nothing is lost."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from msgspec.structs import replace
+
+from engines.conftest import jobs_importable
+from rescind.clock import SystemClock
+from rescind.engines.process.engine import ProcessEngine
+from rescind.engines.protocol import Order, StopReason
+from rescind.errors import StoreUnavailable
+from rescind.lifecycle import Evidence, Status
+from rescind.model import Actor, Job, JobMetadata
+from rescind.runtime.stopper import Stopper
+from rescind.runtime.worker import Worker, retry_delay
+from rescind.store.sqlite.database import migrate
+from rescind.store.sqlite.store import SqliteStore
+from store import harness
+
+__all__ = ["jobs_importable"]
+
+JOBS = "engines.jobs_for_tests"
+
+
+class LossyStore(SqliteStore):
+    """A real store that loses the acknowledgement of its next claim."""
+
+    lose_next_claim = False
+
+    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
+        claimed = super().claim(actor, processors=processors, limit=limit)
+        if claimed and self.lose_next_claim:
+            self.lose_next_claim = False
+            raise StoreUnavailable("the connection broke after the commit")
+        return claimed
+
+    def break_writes(self, broken: bool) -> None:
+        """Let every write fail, as on a read-only file, or no longer."""
+        self._database._writer.execute(f"PRAGMA query_only = {int(broken)}")
+
+
+class RefusingEngine(ProcessEngine):
+    """A real engine that cannot start its next run."""
+
+    refuse_next = False
+
+    def start(self, order: Order) -> None:
+        if self.refuse_next:
+            self.refuse_next = False
+            raise OSError("too many open files")
+        super().start(order)
+
+
+class Bench:
+    """A worker on a store and an engine, stepped by the test."""
+
+    def __init__(self, path: Path) -> None:
+        migrate(path)
+        self.store = LossyStore(path, SystemClock())
+        self.store.add_user("ada", "hash", frozenset())
+        self.engine = RefusingEngine([JOBS], slots=1, clock=SystemClock())
+        metadata = self.engine.describe()
+        self.metadata = {value.processor.partition(":")[2]: value for value in metadata}
+        self.store.register(metadata, processors=[value.processor for value in metadata])
+        self.worker = Worker(
+            self.store, self.engine, SystemClock(), worker_id="worker-1", metadata=metadata
+        )
+        self.stopper = Stopper(self.store, self.engine, worker_id="worker-1")
+
+    def submit(self, name: str, **changes: object) -> int:
+        """Submit one of the test jobs."""
+        metadata: JobMetadata = self.metadata[name]
+        for field, value in changes.items():
+            metadata = replace(metadata, **{field: value})
+        return harness.submit(self.store, harness.new_job(metadata=metadata))
+
+    def step(self) -> None:
+        """What a supervisor does in one round."""
+        now = SystemClock().now()
+        try:
+            self.stopper.step(now)
+            self.worker.step(now)
+        except (StoreUnavailable, OSError):
+            pass
+        self.worker.wait(0.02)
+
+    def until(self, done: Callable[[], bool], seconds: float = 20) -> None:
+        end = monotonic() + seconds
+        while not done():
+            assert monotonic() < end, "waited in vain"
+            self.step()
+
+    def status(self, job_id: int) -> Status:
+        return harness.row(self.store, job_id).status
+
+
+@pytest.fixture
+def bench(tmp_path: Path, jobs_importable: None) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "rescind.db")
+    yield bench
+    bench.engine.close()
+    bench.store.close()
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back_and_runs(bench: Bench) -> None:
+    bench.store.lose_next_claim = True
+    job_id = bench.submit("echo")
+    bench.until(lambda: bench.status(job_id) is Status.RUNNING)
+    bench.until(lambda: bench.store.rescue(harness.SYSTEM, limit=9) == [job_id])
+    bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
+
+
+def test_a_cancel_of_a_claim_whose_answer_was_lost_settles(bench: Bench) -> None:
+    bench.store.lose_next_claim = True
+    job_id = bench.submit("echo")
+    bench.until(lambda: bench.status(job_id) is Status.RUNNING)
+    assert harness.cancel(bench.store, job_id)
+    bench.until(lambda: bench.store.settle(harness.SYSTEM, limit=9) == [job_id])
+    assert harness.row(bench.store, job_id).evidence is Evidence.NEVER_STARTED
+
+
+def test_a_run_that_the_engine_does_not_take_is_given_back(bench: Bench) -> None:
+    bench.engine.refuse_next = True
+    job_id = bench.submit("echo")
+    bench.until(lambda: bench.store.rescue(harness.SYSTEM, limit=9) == [job_id])
+    bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
+
+
+def test_an_end_that_the_store_does_not_take_is_offered_until_it_does(bench: Bench) -> None:
+    job_id = bench.submit("waits")
+    bench.until(lambda: bool(bench.store.log(job_id)))
+    bench.store.break_writes(True)
+    [run] = bench.store.held("worker-1")
+    bench.engine.stop(run, StopReason.DRAIN)
+    bench.until(lambda: bench.engine.free() == 1)
+    for _ in range(3):
+        bench.step()
+    bench.store.break_writes(False)
+    bench.until(lambda: bench.store.held("worker-1") == [])
+    assert harness.row(bench.store, job_id).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_a_time_out_needs_no_store(bench: Bench) -> None:
+    job_id = bench.submit("waits", timeout_seconds=1.0)
+    bench.until(lambda: bool(bench.store.log(job_id)))
+    bench.store.break_writes(True)
+    bench.until(lambda: bench.engine.free() == 1, seconds=5)
+    bench.store.break_writes(False)
+    bench.until(lambda: bench.status(job_id) is Status.TIMEOUT)
+
+
+def test_a_worker_that_drains_claims_no_more_and_says_when_it_is_done(bench: Bench) -> None:
+    running, waiting = bench.submit("waits"), bench.submit("echo")
+    bench.until(lambda: bool(bench.store.log(running)))
+    assert not bench.worker.drained
+    bench.worker.drain(0.1)
+    bench.until(lambda: bench.worker.drained)
+    assert bench.status(waiting) is Status.QUEUED
+    assert bench.store.rescue(harness.SYSTEM, limit=9) == [running]
+    assert bench.status(running) is Status.ERRORS_ENCOUNTERED
+
+
+def test_a_run_that_returns_when_told_to_stop_for_time_is_done_all_the_same(bench: Bench) -> None:
+    job_id = bench.submit("returns_when_asked", timeout_seconds=0.3)
+    bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
+    assert harness.row(bench.store, job_id).result == "finished all the same"
+
+
+def test_the_delay_between_attempts_doubles_up_to_its_bound(bench: Bench) -> None:
+    job = harness.row(bench.store, bench.submit("echo"))
+    delays = [
+        retry_delay(replace(job, attempt=attempt, retry_seconds=10.0)) for attempt in (1, 2, 3, 60)
+    ]
+    assert delays == [10.0, 20.0, 40.0, 86_400.0]
