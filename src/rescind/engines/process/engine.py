@@ -6,7 +6,6 @@ import select
 import socket
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ import structlog
 from rescind import limits
 from rescind.clock import Clock, from_milliseconds
 from rescind.engines.describe import Description, checked
-from rescind.engines.process.frames import FrameReader, MalformedFrameError, Message, frame
+from rescind.engines.process.frames import MalformedFrameError, Message
+from rescind.engines.process.slot import Slot, keepers_of_this_process
 from rescind.engines.process.tree import (
     IS_LINUX,
     DescendantTree,
@@ -43,72 +43,6 @@ from rescind.model import JobMetadata, RunRef
 _log = structlog.get_logger()
 
 _READ_BYTES = 256 * 1024
-
-_keepers_of_this_process: set[int] = set()
-"""Whatever other child this process adopts is the orphan of a keeper that was killed."""
-
-
-class _Keeper:
-    """One keeper process, as the worker knows it."""
-
-    def __init__(self, modules: Sequence[str], lock: Path | None, *, group_only: bool) -> None:
-        self.socket, theirs = socket.socketpair()
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "rescind.engines.process.keeper",
-                str(theirs.fileno()),
-                "" if lock is None else str(lock),
-                "group" if group_only else "tree",
-                *modules,
-            ],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        _keepers_of_this_process.add(self.process.pid)
-        # What a child may send, and what its keeper adds to it.
-        self.frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
-        self.ready = False
-        self.was_ready = False
-        self.run: RunRef | None = None
-        self.stopping = False
-        self._lock = threading.Lock()
-
-    def start(self, run: RunRef, message: Message) -> None:
-        """Start a run."""
-        with self._lock:
-            self.run, self.stopping = run, False
-            self._send(message)
-
-    def permit(self, run: RunRef, message: Message) -> None:
-        """Answer a run, if it is this keeper's."""
-        with self._lock:
-            if self.run == run:
-                self._send(message)
-
-    def stop(self, run: RunRef, message: Message) -> None:
-        """Ask a run to stop, once, if it is this keeper's; from any thread."""
-        with self._lock:
-            if self.run == run and not self.stopping:
-                self.stopping = True
-                self._send(message)
-
-    def _send(self, message: Message) -> None:
-        """A keeper that is gone is noticed when it is read from. One that does not read for a
-        while is never sent enough to fill its pipe: three messages a run.
-        """
-        with contextlib.suppress(OSError):
-            self.socket.sendall(frame(message))
-
-    def close(self) -> None:
-        """Close the pipe, which ends the keeper and all it keeps; wait for that."""
-        self.socket.close()
-        self.process.wait()
-        _keepers_of_this_process.discard(self.process.pid)
 
 
 class ProcessEngine:
@@ -147,7 +81,7 @@ class ProcessEngine:
         self._keepers = [self._new_keeper() for _ in range(slots)]
         self._missing: list[float] = []
         """For each slot without a keeper, when to start one."""
-        self._by_run: dict[RunRef, _Keeper] = {}
+        self._by_run: dict[RunRef, Slot] = {}
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
@@ -231,10 +165,10 @@ class ProcessEngine:
             os.close(descriptor)
         self._wake_read = self._wake_write = -1
 
-    def _new_keeper(self) -> _Keeper:
-        return _Keeper(self._modules, self._lock, group_only=self._group_only)
+    def _new_keeper(self) -> Slot:
+        return Slot(self._modules, self._lock, group_only=self._group_only)
 
-    def _hear(self, keeper: _Keeper) -> None:
+    def _hear(self, keeper: Slot) -> None:
         try:
             data = keeper.socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -251,7 +185,7 @@ class ProcessEngine:
             _log.exception("a keeper could not be understood")
             self._replace(keeper)
 
-    def _heed(self, keeper: _Keeper, message: Message) -> None:
+    def _heed(self, keeper: Slot, message: Message) -> None:
         if message["is"] in ("ready", "unready"):
             keeper.ready = message["is"] == "ready"
             keeper.was_ready |= keeper.ready
@@ -283,12 +217,12 @@ class ProcessEngine:
             case _:
                 _log.error("a keeper said what is not known", kind=kind)
 
-    def _end(self, keeper: _Keeper, ended: Ended) -> None:
+    def _end(self, keeper: Slot, ended: Ended) -> None:
         keeper.run = None
         self._by_run.pop(ended.run, None)
         self._events.append(ended)
 
-    def _replace(self, keeper: _Keeper) -> None:
+    def _replace(self, keeper: Slot) -> None:
         """A keeper is gone, which nobody asked for; its child died with it, and what that had
         started has become ours to end.
         """
@@ -332,7 +266,7 @@ class ProcessEngine:
         )
 
     def _strays(self) -> set[int]:
-        return children_of(os.getpid()) - self._not_ours - _keepers_of_this_process
+        return children_of(os.getpid()) - self._not_ours - keepers_of_this_process
 
     def _reap_strays(self) -> None:
         for pid in self._strays():
@@ -343,7 +277,7 @@ class ProcessEngine:
         """Everything that is not a stray: the living keepers and other children, with all
         theirs.
         """
-        roots = self._not_ours | _keepers_of_this_process
+        roots = self._not_ours | keepers_of_this_process
         return roots.union(*(descendants(pid) for pid in roots))
 
     def _drain_wakes(self) -> None:

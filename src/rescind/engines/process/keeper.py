@@ -5,19 +5,16 @@ A program of its own with a single thread; it imports no user code. When its pip
 closes, the worker is gone: it ends everything and exits.
 """
 
-import contextlib
 import fcntl
 import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Collection
 
 from rescind import limits
 from rescind.clock import SystemClock, to_milliseconds
-from rescind.engines.lines import Lines
 from rescind.engines.process.frames import (
     BROKEN_EXIT,
     FrameReader,
@@ -25,6 +22,7 @@ from rescind.engines.process.frames import (
     Message,
     frame,
 )
+from rescind.engines.process.kept import OUTPUTS, KeptChild, KeptRun
 from rescind.engines.process.tree import (
     IS_LINUX,
     DescendantTree,
@@ -37,73 +35,11 @@ from rescind.engines.process.tree import (
 )
 
 _READ_BYTES = 64 * 1024
-_OUTPUTS = 2
 _FORCE_EVIDENCE = {
     Force.NONE: "STOPPED_ITSELF",
     Force.TERMINATED: "TERMINATED",
     Force.KILLED: "KILLED",
 }
-
-
-class _Child:
-    """The child process and what connects it."""
-
-    def __init__(self, modules: list[str]) -> None:
-        ours, theirs = socket.socketpair()
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("RESCIND_")
-        }
-        program = "rescind.engines.process.child"
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", program, str(theirs.fileno()), str(os.getpid()), *modules],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
-        theirs.close()
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.socket = ours
-        self.pid = self.process.pid
-        self.frames = FrameReader()
-        self.outputs = {
-            stream.fileno(): Lines() for stream in (self.process.stdout, self.process.stderr)
-        }
-        self.connected = True
-        self.status: int | None = None
-        """How it exited, once reaped."""
-        for number in (ours.fileno(), *self.outputs):
-            os.set_blocking(number, False)
-
-    def send(self, message: Message) -> None:
-        """Send a message; a child that does not read is as good as dead, which shows otherwise."""
-        with contextlib.suppress(OSError):
-            self.socket.sendall(frame(message))
-
-    def descriptors(self) -> list[int]:
-        """What to wait for: its outputs and its connection, as far as it has not closed them."""
-        return [*self.outputs, *([self.socket.fileno()] if self.connected else [])]
-
-    def close(self) -> None:
-        """Let go of what connected it."""
-        self.socket.close()
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
-
-
-class _Run:
-    """The run that the child is busy with."""
-
-    def __init__(self, order: Message) -> None:
-        self.id: list[int] = order["run"]
-        self.grace_seconds: float = order["grace_seconds"]
-        self.entered = False
-        self.stopping = False
-        self.force_at: float | None = None
 
 
 class Keeper:
@@ -116,7 +52,7 @@ class Keeper:
         self._clock = SystemClock()
         self._frames = FrameReader()
         self._out = bytearray()
-        self._run: _Run | None = None
+        self._run: KeptRun | None = None
         self._wakeups = _wake_on_child_signals()
         self._tree: Tree = (
             GroupTree(self._reap, self._group)
@@ -124,7 +60,7 @@ class Keeper:
             else DescendantTree(self._reap, self._spared)
         )
         self._sparing: set[int] = set()
-        self._child = _Child(modules)
+        self._child = KeptChild(modules)
 
     def keep(self) -> None:
         """Serve until the worker is gone."""
@@ -182,7 +118,7 @@ class Keeper:
         run = self._run
         match message["do"]:
             case "run":
-                self._run = _Run(message)
+                self._run = KeptRun(message)
                 self._child.send(message)
             case "permit" if run is not None and run.id == message["run"]:
                 run.entered = run.entered or (message["allowed"] and not run.stopping)
@@ -250,7 +186,7 @@ class Keeper:
 
     # How a run ends
 
-    def _done(self, run: _Run, message: Message) -> None:
+    def _done(self, run: KeptRun, message: Message) -> None:
         """The code came to its end; what it left behind is ended before anyone is told."""
         self._sparing = {self._child.pid}
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
@@ -260,7 +196,7 @@ class Keeper:
         if message["threads_left"]:
             self._log("The job had left threads running; they end with their process")
             ended = ended._replace(force=Force.KILLED)
-        whole = len(self._child.outputs) == _OUTPUTS
+        whole = len(self._child.outputs) == OUTPUTS
         clean = message["clean"] and whole and not ended.processes and not self._group_only
         if not clean:
             self._end_all(polite=False)
@@ -306,7 +242,7 @@ class Keeper:
     def _end_all(self, *, polite: bool) -> Ended:
         return end_tree(self._tree, self._clock, polite=polite, on_stubborn=self._say_stubborn)
 
-    def _tell_end(self, run: _Run, message: Message, ended: Ended, *, ready: bool) -> None:
+    def _tell_end(self, run: KeptRun, message: Message, ended: Ended, *, ready: bool) -> None:
         evidence = _FORCE_EVIDENCE[ended.force]
         if not run.entered:
             evidence = "NEVER_STARTED"
@@ -338,7 +274,7 @@ class Keeper:
 
     def _replace_child(self) -> None:
         self._child.close()
-        self._child = _Child(self._modules)
+        self._child = KeptChild(self._modules)
 
     def _say_stubborn(self, pids: Collection[int]) -> None:
         shown = ", ".join(str(pid) for pid in sorted(pids))

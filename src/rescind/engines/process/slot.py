@@ -1,0 +1,79 @@
+"""One slot of the process engine: a keeper process, as the worker knows it."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from rescind import limits
+from rescind.engines.process.frames import FrameReader, Message, frame
+from rescind.model import RunRef
+
+keepers_of_this_process: set[int] = set()
+"""Whatever other child this process adopts is the orphan of a keeper that was killed."""
+
+
+class Slot:
+    """One keeper, and the run it keeps, if any."""
+
+    def __init__(self, modules: Sequence[str], lock: Path | None, *, group_only: bool) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "rescind.engines.process.keeper",
+                str(theirs.fileno()),
+                "" if lock is None else str(lock),
+                "group" if group_only else "tree",
+                *modules,
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        keepers_of_this_process.add(self.process.pid)
+        # What a child may send, and what its keeper adds to it.
+        self.frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
+        self.ready = False
+        self.was_ready = False
+        self.run: RunRef | None = None
+        self.stopping = False
+        self._lock = threading.Lock()
+
+    def start(self, run: RunRef, message: Message) -> None:
+        """Start a run."""
+        with self._lock:
+            self.run, self.stopping = run, False
+            self._send(message)
+
+    def permit(self, run: RunRef, message: Message) -> None:
+        """Answer a run, if it is this keeper's."""
+        with self._lock:
+            if self.run == run:
+                self._send(message)
+
+    def stop(self, run: RunRef, message: Message) -> None:
+        """Ask a run to stop, once, if it is this keeper's; from any thread."""
+        with self._lock:
+            if self.run == run and not self.stopping:
+                self.stopping = True
+                self._send(message)
+
+    def _send(self, message: Message) -> None:
+        """A keeper that is gone is noticed when it is read from. One that does not read for a
+        while is never sent enough to fill its pipe: three messages a run.
+        """
+        with contextlib.suppress(OSError):
+            self.socket.sendall(frame(message))
+
+    def close(self) -> None:
+        """Close the pipe, which ends the keeper and all it keeps; wait for that."""
+        self.socket.close()
+        self.process.wait()
+        keepers_of_this_process.discard(self.process.pid)
