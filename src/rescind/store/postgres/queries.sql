@@ -36,7 +36,7 @@ WITH released AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR UPDATE OF job
 )
-UPDATE job SET evidence = released.evidence, lease_expires_at = '-infinity'
+UPDATE job SET evidence = released.evidence, lease_expires_at = 'epoch'
 FROM locked JOIN released USING (id)
 WHERE job.id = locked.id AND job.attempt = released.attempt
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
