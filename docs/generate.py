@@ -17,7 +17,7 @@ INTRODUCTION = """\
 
 Generated from `src/rescind/lifecycle.py` by `make format`; do not edit.
 
-A job is one instance, with one row. Its status changes by one of twelve moves, each of which is
+A job is one instance, with one row. Its status changes by one of {moves} moves, each of which is
 one conditional write: it lands only where it starts from, and says whether it landed. The
 database's own trigger refuses every other change.
 """
@@ -77,13 +77,14 @@ def members(enum: type[StrEnum]) -> Iterator[str]:
 
 def page() -> str:
     """The whole page."""
-    births = ", ".join(status for status in Status if status in BIRTHS)
+    *first, last = (status for status in Status if status in BIRTHS)
+    births = f"{', '.join(first)} or {last}"
     parts = [
-        INTRODUCTION,
+        INTRODUCTION.format(moves=len(MOVES)),
         *diagram(),
         "\n## Moves\n",
         *moves(),
-        f"\nA job is born {births}: nowhere else. What decides about a job stands on its row:",
+        f"\nA job is born {births}, nowhere else. What decides about a job stands on its row:",
         "submit copies it from the job metadata, and a later change of the code changes only jobs",
         "that are submitted after it.",
         "\n## Statuses\n",

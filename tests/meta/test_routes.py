@@ -1,7 +1,13 @@
-"""One table of routes: nothing is open but what stands here."""
+"""One table of routes: nothing is open but what stands here, and everything is documented."""
 
-from rescind.api.http import Access
+from pathlib import Path
+
+import pytest
+
+from rescind.api.http import Access, Route
 from rescind.wiring import ALL_ROUTES
+
+API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 OPEN = {
     ("POST", "/api/{version}/auth"): "signing in",
@@ -16,6 +22,11 @@ def test_what_is_open_is_meant_to_be() -> None:
     assert found == set(OPEN)
 
 
+def test_a_route_says_who_may_come_in() -> None:
+    with pytest.raises(TypeError, match="access"):
+        Route(method="GET", path="/", handler=ALL_ROUTES[0].handler)  # type: ignore[call-arg]  # on purpose
+
+
 def test_no_route_stands_twice() -> None:
     rows = [(route.method, route.path) for route in ALL_ROUTES]
     assert len(rows) == len(set(rows))
@@ -28,3 +39,8 @@ def test_a_cookie_changes_nothing_but_its_own_session() -> None:
         if route.access is Access.COOKIE and route.method != "GET"
     }
     assert changing == {"/sign-in", "/sign-out"}
+
+
+@pytest.mark.parametrize("route", ALL_ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_in_the_api_page(route: Route) -> None:
+    assert f"`{route.method} {route.path}`" in API_PAGE.read_text()

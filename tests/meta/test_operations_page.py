@@ -1,0 +1,43 @@
+"""What the operations page tells people to type works, beside a running service."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rescind import config
+
+if TYPE_CHECKING:
+    from process.conftest import Service
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+
+def block(language: str) -> str:
+    """The page's one block of a language."""
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_the_backup_of_a_running_service_is_sound(serve: Callable[..., "Service"]) -> None:
+    service = serve(jobs=("rescind.demo",))
+    [job_id] = service.submit("demo_sleep__c", run_date="2099-01-01T00:00:00Z")
+    folder = service.database.parent
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    script = ["bash", "-euo", "pipefail", "-c", block("sh")]
+    subprocess.run(script, cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    assert service.end() == 0
+    for name in ("rescind.db", "rescind.db-wal", "rescind.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "copy.db").rename(folder / "rescind.db")
+    assert serve(jobs=("rescind.demo",)).status(job_id) == "SCHEDULED"
+
+
+def test_the_configuration_file_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "rescind.toml"
+    file.write_text(block("toml"))
+    settings = config.settings(config.load({}, {}, file))
+    assert (settings.jobs, settings.slots) == (("myproject.jobs",), 4)
