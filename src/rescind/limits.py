@@ -64,14 +64,25 @@ SESSION_TOUCH_SECONDS = 60
 USER_NAME_CHARACTERS_MAX = 255
 PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 8, 1_024
 
+# Leases, where workers share a database
+LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 10.0, 8.0, 3_600.0
+LEASE_RENEWALS = 3
+"""A lease is renewed this often in its time."""
+LEASE_MARGIN_SECONDS = 4.0
+"""A run whose lease was not renewed is killed this long before the lease is over."""
+
 # Loops
 SCHEDULER_POLL_SECONDS_MAX = 5.0
 WORKER_POLL_SECONDS = 1.0
 CANCELLER_POLL_SECONDS = 0.5
-LEASE_SECONDS = 10.0
+RESCUER_POLL_SECONDS = 3.0
+DUE_SECONDS_MIN = 0.01
+"""What is due but held by another transaction is tried again after this long."""
 LOOP_BATCH_JOBS_MAX = 500
 LOOP_ERROR_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
+WORKER_FORGOTTEN_SECONDS = 86_400
+"""A worker that has not been heard of for so long is forgotten."""
 DRAIN_SECONDS_DEFAULT = 10.0
 STOP_SECONDS_MAX = 10.0
 """Beyond draining and grace: for ending processes, and for a store that is away."""
@@ -88,7 +99,16 @@ LOG_FLUSH_SECONDS = 0.25
 LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL
-POSTGRES_CONNECTIONS_MAX = 32
-POSTGRES_WAIT_SECONDS_MAX = 10.0
+POSTGRES_CONNECTIONS_MAX = WRITE_REQUESTS_MAX + READ_REQUESTS_MAX + LOGIN_REQUESTS_MAX + 8
+"""For all requests and all loops at once."""
+POSTGRES_WAIT_SECONDS_MAX = 5.0
 """For a connection of the pool, or for the server to be there at all."""
+POSTGRES_RECONNECT_SECONDS = 1.0
+"""Who waits for a connection makes the pool try again after this long."""
 POSTGRES_LOCK_SECONDS_MAX = 5.0
+POSTGRES_IDLE_SECONDS_MAX = 5.0
+"""In a transaction: a process that stands still must not hold up the others."""
+POSTGRES_STATEMENT_SECONDS_MAX = 30.0
+NOTIFY_SECONDS_MIN = 0.01
+"""Between two wake-ups that a process sends to the others."""
+EXCHANGE_POLL_SECONDS = 5.0

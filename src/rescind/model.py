@@ -156,9 +156,9 @@ class RunProgress(Struct, frozen=True, kw_only=True):
 
 
 class LogChunk(Struct, frozen=True, kw_only=True):
-    """Whole lines of one job's log, each ``{instant} {text}`` and a line feed, oldest first."""
+    """Whole lines that a run logged, each ``{instant} {text}`` and a line feed, oldest first."""
 
-    job_id: int
+    run: RunRef
     text: str
 
 
@@ -168,6 +168,26 @@ class StoredLogChunk(Struct, frozen=True, kw_only=True):
 
     start_byte: int
     text: str
+
+
+class Registration(Struct, frozen=True, kw_only=True):
+    """What a worker says of itself: one life of one process."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+
+
+class LiveWorker(Struct, frozen=True, kw_only=True):
+    """A worker that has been heard of lately."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    started_at: datetime
+    seen_at: datetime
 
 
 class CancelCode(StrEnum):

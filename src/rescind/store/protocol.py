@@ -5,8 +5,8 @@ named did not stand where the move starts from, and nothing of it was changed. A
 the store's own. Any method raises StoreUnavailable when the database cannot do it.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,8 +15,10 @@ from rescind.model import (
     Event,
     Job,
     JobMetadata,
+    LiveWorker,
     LogChunk,
     NewJob,
+    Registration,
     RunEnd,
     RunProgress,
     RunRef,
@@ -127,15 +129,25 @@ class JobStore(Protocol):
         """Keep how far runs have come; dropped for a run that is no longer RUNNING."""
         ...
 
-    def append_log(self, chunks: Sequence[LogChunk]) -> None:
-        """Append to logs; long ones lose their middle."""
+    def renew(self, worker: str) -> list[RunRef]:
+        """Extend every lease of the worker that is not over; the runs they are of."""
         ...
 
-    def register(self, metadata: Sequence[JobMetadata], *, processors: Sequence[str]) -> list[str]:
-        """Keep what ``@job`` declares, and that a live worker knows these processors.
+    def append_log(self, worker: str, chunks: Sequence[LogChunk]) -> None:
+        """Append to logs; long ones lose their middle. Dropped for a run that the worker does
+        not hold any more.
+        """
+        ...
+
+    def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
+        """Keep that this worker lives, what ``@job`` declares, and that its processors are known.
 
         Returns the queues they name that do not exist; then nothing was written.
         """
+        ...
+
+    def unregister(self, worker: str) -> None:
+        """The worker has ended, and holds nothing any more."""
         ...
 
     # Reads
@@ -152,8 +164,16 @@ class JobStore(Protocol):
         """The runs whose lease the worker holds and that it has not given back."""
         ...
 
-    def next_due(self) -> datetime | None:
-        """When the next SCHEDULED or QUEUEING job is due."""
+    def next_due(self) -> timedelta | None:
+        """How long until the next SCHEDULED or QUEUEING job is due; never negative."""
+        ...
+
+    def next_lease_end(self) -> timedelta | None:
+        """How long until the next lease is over, if it is not renewed; never negative."""
+        ...
+
+    def workers(self) -> list[LiveWorker]:
+        """The workers that have registered and not ended."""
         ...
 
     def job(self, job_id: int) -> Job | None:
@@ -216,6 +236,43 @@ class AccountStore(Protocol):
 
     def close_session(self, id_hash: bytes) -> None:
         """The session is over."""
+        ...
+
+
+class Exchange(Protocol):
+    """Wake-ups between processes that share a store. One thread calls all but ``post`` and
+    ``wake``, which may come from any.
+    """
+
+    def post(self, channels: Collection[Channel]) -> None:
+        """Have the other processes woken by the next ``send``, and end the present ``wait``."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was posted since the last ``send``."""
+        ...
+
+    def send(self) -> None:
+        """Send what was posted. Raises StoreUnavailable; then it stays pending."""
+        ...
+
+    def receive(self) -> set[Channel]:
+        """What the other processes have sent since the last call; everything, if something may
+        have been missed. Raises StoreUnavailable.
+        """
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or when something was sent to this process or posted."""
+        ...
+
+    def wake(self) -> None:
+        """End the present ``wait``, or the next."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
         ...
 
 

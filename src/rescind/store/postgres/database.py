@@ -1,23 +1,19 @@
-"""Connections to one PostgreSQL database: a pool, errors translated, migration and check."""
+"""Connections to one PostgreSQL database: a pool, what each is set to, errors translated."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rescind import limits
-from rescind.errors import StoreUnavailable
+from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.store.postgres.transaction import Connection
 from rescind.store.sql import versions
-
-SCHEMA_VERSION = 1
-
-_MIGRATION_LOCK = 0x7265736369  # any number that is ours
 
 
 @contextmanager
@@ -41,13 +37,14 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._pool: ConnectionPool[Connection] = ConnectionPool(
-            url,
+            conninfo(url),
             min_size=1,
             max_size=limits.POSTGRES_CONNECTIONS_MAX,
             timeout=limits.POSTGRES_WAIT_SECONDS_MAX,
+            reconnect_timeout=limits.POSTGRES_RECONNECT_SECONDS,
             configure=_configure,
             check=ConnectionPool.check_connection,
-            kwargs={"row_factory": dict_row, "application_name": "rescind"},
+            kwargs={"row_factory": dict_row},
             open=False,
         )
         try:
@@ -55,7 +52,7 @@ class Database:
                 self._pool.open(wait=True, timeout=limits.POSTGRES_WAIT_SECONDS_MAX)
             with self.connection() as connection:
                 version = schema_version(connection)
-            versions.require("The database", version, SCHEMA_VERSION)
+            versions.require("The database", version)
         except BaseException:
             self._pool.close()
             raise
@@ -73,10 +70,19 @@ class Database:
 
 def _configure(connection: Connection) -> None:
     """What every promise rests on is set here, not left to the server's configuration."""
-    connection.execute("SET synchronous_commit = on")
-    connection.execute("SET TIME ZONE 'UTC'")
-    connection.execute(f"SET lock_timeout = {int(limits.POSTGRES_LOCK_SECONDS_MAX * 1000)}")
-    connection.execute("SET default_transaction_isolation = 'read committed'")
+    settings = {
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "default_transaction_isolation": "read committed",
+        "lock_timeout": f"{limits.POSTGRES_LOCK_SECONDS_MAX}s",
+        "statement_timeout": f"{limits.POSTGRES_STATEMENT_SECONDS_MAX}s",
+        "idle_in_transaction_session_timeout": f"{limits.POSTGRES_IDLE_SECONDS_MAX}s",
+    }
+    connection.execute(
+        "SELECT set_config(name, value, false) "
+        "FROM unnest(%s::text[], %s::text[]) AS given (name, value)",
+        [list(settings), list(settings.values())],
+    )
     connection.commit()
 
 
@@ -89,26 +95,26 @@ def schema_version(connection: Connection) -> int:
     return 0 if row is None else int(row["version"])
 
 
-def migrate(url: str) -> tuple[int, int]:
-    """Bring the database to this program's schema; (version before, version after).
-
-    One process at a time: an advisory lock. Raises SchemaError when it is newer than this
-    program.
-    """
-    with translated(), connect(url) as connection, connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-        before = schema_version(connection)
-        versions.refuse_newer("The database", before, SCHEMA_VERSION)
-        if before == 0:
-            connection.execute(schema().encode())
-    return before, SCHEMA_VERSION
-
-
 def connect(url: str, **options: Any) -> Connection:
     """One connection outside any pool."""
-    return psycopg.connect(url, row_factory=dict_row, application_name="rescind", **options)
+    return psycopg.connect(conninfo(url), row_factory=dict_row, **options)
 
 
-def schema() -> str:
-    """The SQL that makes an empty database one of this version."""
-    return resources.files(__package__).joinpath("schema.sql").read_text()
+def conninfo(url: str) -> str:
+    """A libpq URI with what Rescind wants of a connection, as far as the URI does not say: above
+    all, to notice in time that the server's machine is gone.
+
+    Raises ConfigurationError when it is no libpq URI.
+    """
+    wanted: dict[str, Any] = {
+        "application_name": "rescind",
+        "connect_timeout": round(limits.POSTGRES_WAIT_SECONDS_MAX),
+        "keepalives_idle": round(limits.POSTGRES_WAIT_SECONDS_MAX),
+        "keepalives_interval": 1,
+        "keepalives_count": round(limits.POSTGRES_WAIT_SECONDS_MAX),
+        "tcp_user_timeout": round(2 * limits.POSTGRES_WAIT_SECONDS_MAX * 1000),
+    }
+    try:
+        return make_conninfo(**{**wanted, **conninfo_to_dict(url)})
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(f"The database URL cannot be read: {error}.") from error

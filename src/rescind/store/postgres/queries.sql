@@ -55,8 +55,21 @@ FROM locked JOIN given USING (id)
 WHERE job.id = locked.id AND job.attempt = given.attempt
     AND job.status = 'RUNNING' AND job.worker = :worker;
 
--- name: append_log!
--- One chunk, behind the last; nothing when the job is gone.
+-- name: renew
+-- Every lease of this worker that it has not given back and that is not over lasts anew.
+WITH locked AS MATERIALIZED (
+    SELECT id FROM job
+    WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL
+    ORDER BY id FOR UPDATE
+)
+UPDATE job SET lease_expires_at = moment() + CAST(:lease AS interval)
+FROM locked
+WHERE job.id = locked.id AND job.worker = :worker AND job.evidence IS NULL
+    AND job.lease_expires_at > moment()
+RETURNING job.id, job.attempt;
+
+-- name: append_log
+-- One chunk, behind the last; nothing when the worker does not hold the run any more.
 INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
     id,
@@ -64,7 +77,8 @@ SELECT
         SELECT start_byte + bytes FROM job_log
         WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
     :bytes, :text
-FROM job WHERE id = :job_id FOR SHARE;
+FROM job WHERE id = :job_id AND attempt = :attempt AND worker = :worker FOR SHARE
+RETURNING job_id;
 
 -- name: trim_log!
 -- Keep the head and the tail of a job's log.
@@ -90,9 +104,14 @@ WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
 -- name: next_due
 -- When the scheduler has something to do next.
-SELECT least(
+SELECT moment() AS now, least(
     (SELECT min(run_at) FROM job WHERE status = 'SCHEDULED'),
-    (SELECT min(held_until) FROM job WHERE status = 'QUEUEING')) AS run_at;
+    (SELECT min(held_until) FROM job WHERE status = 'QUEUEING')) AS at;
+
+-- name: next_lease_end
+-- When the rescuer has something to do next.
+SELECT moment() AS now, min(lease_expires_at) AS at
+FROM job WHERE worker IS NOT NULL AND status = 'RUNNING';
 
 -- name: jobs
 -- Whole rows by id.
@@ -111,6 +130,26 @@ SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
 -- name: log_chunks
 -- The kept chunks of one job's log, in order.
 SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+
+-- name: register_worker!
+-- This worker lives.
+INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
+VALUES (:worker, :host, :pid, :slots, moment(), moment())
+ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: unregister_worker!
+-- This worker has ended.
+DELETE FROM worker WHERE id = :worker;
+
+-- name: forget_workers!
+-- Workers that nobody has heard of for long.
+DELETE FROM worker WHERE id IN (
+    SELECT id FROM worker WHERE seen_at <= moment() - CAST(:forgotten AS interval)
+    ORDER BY id FOR UPDATE SKIP LOCKED);
+
+-- name: workers
+-- Those that live, or ended without a word.
+SELECT id, host, pid, slots, started_at, seen_at FROM worker ORDER BY started_at, id;
 
 -- name: register_processors!
 -- A live worker knows these processors; in name order, so that two workers cannot deadlock.

@@ -1,8 +1,8 @@
--- The schema, version 1, for PostgreSQL 14 and newer. It differs from SQLite's in its types
+-- The schema, for PostgreSQL 14 and newer. It differs from SQLite's in its types
 -- (timestamptz, arrays, boolean) and in nothing that it permits.
 
 CREATE TABLE schema_version (version integer NOT NULL);
-INSERT INTO schema_version VALUES (1);
+INSERT INTO schema_version VALUES (2);
 
 -- The store's clock, in whole milliseconds like every instant here.
 CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql STABLE
@@ -33,6 +33,15 @@ CREATE TABLE queue (
 CREATE TABLE processor (
     name    text PRIMARY KEY,                 -- module:attribute
     seen_at timestamptz NOT NULL              -- when a live worker last said that it knows it
+);
+
+CREATE TABLE worker (
+    id         text PRIMARY KEY,                  -- one life of one process
+    host       text NOT NULL,
+    pid        integer NOT NULL,
+    slots      integer NOT NULL,
+    started_at timestamptz NOT NULL,
+    seen_at    timestamptz NOT NULL               -- when it last said that it lives
 );
 
 CREATE TABLE job_metadata (

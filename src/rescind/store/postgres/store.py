@@ -1,11 +1,12 @@
 """The store on PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from rescind import limits
 from rescind.store.postgres.database import Database
+from rescind.store.postgres.exchange import PostgresExchange
 from rescind.store.postgres.transaction import PostgresTransaction
 from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
@@ -14,12 +15,15 @@ from rescind.store.sql.reads import Reads
 
 
 class PostgresStore(Moves, Reads, Accounts):
-    """:class:`rescind.store.protocol.Store` on a PostgreSQL database."""
+    """:class:`rescind.store.protocol.Store` on a PostgreSQL database. ``exchange`` takes the
+    wake-ups of this process to the others, when something drives it.
+    """
 
-    def __init__(self, url: str, *, lease_seconds: float = limits.LEASE_SECONDS) -> None:
+    def __init__(self, url: str, *, lease_seconds: float = limits.LEASE_SECONDS_DEFAULT) -> None:
         super().__init__()
         self._database = Database(url)
         self._lease = timedelta(seconds=lease_seconds)
+        self.exchange = PostgresExchange(url)
 
     def now(self) -> datetime:
         with self._read() as transaction:
@@ -27,15 +31,13 @@ class PostgresStore(Moves, Reads, Accounts):
         now: datetime = row["now"]
         return now
 
-    def subscribe(self, listener: Callable[[Channel], None]) -> None:
-        self._listeners.append(listener)
-
-    def check(self) -> None:
-        with self._write() as transaction:
-            transaction.run("check")
-
     def close(self) -> None:
+        self.exchange.close()
         self._database.close()
+
+    def _signal(self, channels: Collection[Channel]) -> None:
+        super()._signal(channels)
+        self.exchange.post(channels)
 
     @contextmanager
     def _write(self) -> Iterator[PostgresTransaction]:

@@ -11,8 +11,10 @@ from rescind.model import (
     JobMetadata,
     LogChunk,
     NewJob,
+    Registration,
     RunEnd,
     RunProgress,
+    RunRef,
     RunRelease,
     RunRetry,
     Verdict,
@@ -101,28 +103,55 @@ class Moves(Statements):
         with self._write() as transaction:
             transaction.run("write_progress", worker=worker, progresses=given)
 
-    def append_log(self, chunks: Sequence[LogChunk]) -> None:
+    def renew(self, worker: str) -> list[RunRef]:
         with self._write() as transaction:
-            for chunk in chunks:
+            renewed = transaction.rows("renew", worker=worker)
+        return [RunRef(row["id"], row["attempt"]) for row in renewed]
+
+    def append_log(self, worker: str, chunks: Sequence[LogChunk]) -> None:
+        with self._write() as transaction:
+            # In id order, as every transaction locks jobs: no two can wait for each other.
+            for chunk in sorted(chunks, key=lambda chunk: chunk.run.job_id):
                 size = len(chunk.text.encode())
-                transaction.run("append_log", job_id=chunk.job_id, bytes=size, text=chunk.text)
+                appended = transaction.rows(
+                    "append_log",
+                    worker=worker,
+                    job_id=chunk.run.job_id,
+                    attempt=chunk.run.attempt,
+                    bytes=size,
+                    text=chunk.text,
+                )
+                if not appended:
+                    continue
                 transaction.run(
                     "trim_log",
-                    job_id=chunk.job_id,
+                    job_id=chunk.run.job_id,
                     bytes=size,
                     head_bytes=limits.LOG_HEAD_BYTES,
                     tail_bytes=limits.LOG_TAIL_BYTES,
                 )
 
-    def register(self, metadata: Sequence[JobMetadata], *, processors: Sequence[str]) -> list[str]:
+    def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
         queues = sorted({value.queue for value in metadata})
+        processors = sorted({value.processor for value in metadata})
         given = [rows.metadata(value) for value in metadata]
+        forgotten = timedelta(seconds=limits.WORKER_FORGOTTEN_SECONDS)
         with self._write() as transaction:
             unknown = transaction.rows("unknown_queues", queues=queues)
             if not unknown:
+                transaction.run("register_worker", **rows.registration(worker))
+                transaction.run("forget_workers", forgotten=forgotten)
                 transaction.run("register_processors", processors=processors)
                 transaction.run("register_metadata", metadata=given)
         return [row["name"] for row in unknown]
+
+    def unregister(self, worker: str) -> None:
+        with self._write() as transaction:
+            transaction.run("unregister_worker", worker=worker)
+
+    def check(self) -> None:
+        with self._write() as transaction:
+            transaction.run("check")
 
 
 def _statuses(transaction: Transaction, ids: Sequence[int], owner: int | None) -> dict[int, Status]:

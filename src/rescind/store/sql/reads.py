@@ -1,9 +1,9 @@
 """The reads."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rescind.model import Event, Job, JobMetadata, RunRef, StoredLogChunk
+from rescind.model import Event, Job, JobMetadata, LiveWorker, RunRef, StoredLogChunk
 from rescind.store.sql import rows
 from rescind.store.sql.statements import Statements
 
@@ -29,11 +29,23 @@ class Reads(Statements):
             found = transaction.rows("held", worker=worker)
         return [RunRef(row["id"], row["attempt"]) for row in found]
 
-    def next_due(self) -> datetime | None:
+    def next_due(self) -> timedelta | None:
+        return self._until("next_due")
+
+    def next_lease_end(self) -> timedelta | None:
+        return self._until("next_lease_end")
+
+    def _until(self, name: str) -> timedelta | None:
+        """How long from the store's now to the instant that a statement finds."""
         with self._read() as transaction:
-            [row] = transaction.rows("next_due")
-        due: datetime | None = row["run_at"]
-        return due
+            [row] = transaction.rows(name)
+        now: datetime = row["now"]
+        at: datetime | None = row["at"]
+        return None if at is None else max(at - now, timedelta(0))
+
+    def workers(self) -> list[LiveWorker]:
+        with self._read() as transaction:
+            return [LiveWorker(**row) for row in transaction.rows("workers")]
 
     def job(self, job_id: int) -> Job | None:
         with self._read() as transaction:

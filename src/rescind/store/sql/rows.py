@@ -14,6 +14,7 @@ from rescind.model import (
     Job,
     JobMetadata,
     NewJob,
+    Registration,
     RunEnd,
     RunProgress,
     RunRelease,
@@ -105,6 +106,11 @@ def run_progress(progress: RunProgress) -> dict[str, Any]:
         "done": progress.done,
         "total": progress.total,
     }
+
+
+def registration(worker: Registration) -> dict[str, Any]:
+    """A worker as ``register_worker`` reads it."""
+    return {"worker": worker.id, "host": worker.host, "pid": worker.pid, "slots": worker.slots}
 
 
 def to_job(row: Row) -> Job:

@@ -1,7 +1,7 @@
 """How named statements are run; each database has its own way, behind these two protocols."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -54,11 +54,21 @@ class Statements(ABC):
     def _read(self) -> AbstractContextManager[Transaction]:
         """One consistent view of what is committed."""
 
-    def _signal(self, channels: Iterable[Channel]) -> None:
-        """Wake the loops; called after the commit, never within a transaction."""
+    def subscribe(self, listener: Callable[[Channel], None]) -> None:
+        """See :meth:`rescind.store.protocol.Store.subscribe`."""
+        self._listeners.append(listener)
+
+    def wake(self, channels: Collection[Channel]) -> None:
+        """Wake the loops of this process."""
         for channel in channels:
             for listener in self._listeners:
                 listener(channel)
+
+    def _signal(self, channels: Collection[Channel]) -> None:
+        """Say that rows of these channels have changed; called after the commit, never within a
+        transaction.
+        """
+        self.wake(channels)
 
     def _wake(self, moved: Moved) -> None:
         """Signal once for each kind of place that jobs have come to."""

@@ -4,7 +4,6 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import apsw
@@ -12,8 +11,6 @@ import apsw
 from rescind import limits
 from rescind.errors import SchemaError, StoreUnavailable
 from rescind.store.sql import versions
-
-SCHEMA_VERSION = 1
 
 _UNAVAILABLE = (
     apsw.BusyError,
@@ -32,7 +29,7 @@ _UNAVAILABLE = (
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """The one place where the driver's errors become Rescind's. Constraint errors stay what they
     are: they mean a mistake in the code.
     """
@@ -54,12 +51,12 @@ class Database:
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
         for _ in range(limits.SQLITE_READERS_MAX):
             self._readers.put(None)
-        with _translated():
+        with translated():
             self._writer = self._connect()
-        with _translated():
+        with translated():
             version = self._writer.pragma("user_version")
         try:
-            versions.require(str(path), int(version), SCHEMA_VERSION)
+            versions.require(str(path), int(version))
         except SchemaError:
             self._writer.close()
             raise
@@ -67,7 +64,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """A transaction that is on disk when this returns, or never was."""
-        with self._write_lock, _translated():
+        with self._write_lock, translated():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -81,7 +78,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """One consistent view of what is committed."""
-        with _translated():
+        with translated():
             reader = self._readers.get()
             try:
                 if reader is None:
@@ -117,78 +114,3 @@ def connect(path: Path) -> apsw.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-def migrate(path: Path) -> tuple[int, int]:
-    """Bring the file to this program's schema, creating it (readable by its owner alone) if need
-    be; (version before, version after).
-
-    Raises SchemaError when the file is newer than this program.
-    """
-    with _translated():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-        except OSError as error:
-            raise StoreUnavailable(f"{path} cannot be created: {error.strerror}.") from error
-        connection = connect(path)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            before = int(connection.pragma("user_version"))
-            versions.refuse_newer(str(path), before, SCHEMA_VERSION)
-            if before == 0:
-                if connection.execute("SELECT count(*) FROM sqlite_schema").get:
-                    raise SchemaError(f"{path} is a database of something else.")
-                connection.execute(schema())
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-    return before, SCHEMA_VERSION
-
-
-def check(path: Path) -> list[str]:
-    """What is wrong with the file, in whole sentences; empty when nothing is."""
-    with _translated():
-        if not path.exists():
-            raise StoreUnavailable(f"{path} does not exist.")
-        connection = connect(path)
-        try:
-            version = connection.pragma("user_version")
-            if version != SCHEMA_VERSION:
-                return [f"It has schema version {version}; this program serves {SCHEMA_VERSION}."]
-            problems = [
-                str(row[0])
-                for row in connection.execute("PRAGMA integrity_check")
-                if row[0] != "ok"
-            ]
-            problems += [
-                f"Row {row[1]} of {row[0]} refers to a row of {row[2]} that does not exist."
-                for row in connection.execute("PRAGMA foreign_key_check")
-            ]
-            found = _objects(connection)
-        finally:
-            connection.close()
-    fresh = apsw.Connection(":memory:")
-    fresh.execute(schema())
-    wanted = _objects(fresh)
-    fresh.close()
-    problems += [f"{name} is missing." for name in sorted(wanted.keys() - found.keys())]
-    problems += [
-        f"{name} is not as this version defines it."
-        for name in sorted(wanted.keys() & found.keys())
-        if wanted[name] != found[name]
-    ]
-    return problems
-
-
-def schema() -> str:
-    """The SQL that makes an empty database one of this version."""
-    return resources.files(__package__).joinpath("schema.sql").read_text()
-
-
-def _objects(connection: apsw.Connection) -> dict[str, str]:
-    """Every table, index and trigger with its definition."""
-    rows = connection.execute(
-        "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
-    )
-    return {str(name): str(sql) for name, sql in rows}

@@ -208,8 +208,18 @@ FROM json_each(:progresses) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.status = 'RUNNING' AND job.worker = :worker;
 
--- name: append_log!
--- One chunk, behind the last; nothing when the job is gone.
+-- name: renew
+-- Every lease of this worker that it has not given back: none of them ends here while its owner
+-- lives, so there is nothing to write.
+SELECT id, attempt FROM job
+WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL AND lease_expires_at IS NULL;
+
+-- name: check!
+-- A real write, of what is so already: a full disk or a read-only file fails here.
+UPDATE user_account SET active = active WHERE id = 1;
+
+-- name: append_log
+-- One chunk, behind the last; nothing when the worker does not hold the run any more.
 INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
     id,
@@ -217,7 +227,8 @@ SELECT
         SELECT start_byte + bytes FROM job_log
         WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
     :bytes, :text
-FROM job WHERE id = :job_id;
+FROM job WHERE id = :job_id AND attempt = :attempt AND worker = :worker
+RETURNING job_id;
 
 -- name: trim_log!
 -- Keep the head and the tail of a job's log.
@@ -241,12 +252,17 @@ ORDER BY id;
 SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
--- name: next_due$
+-- name: next_due
 -- When the scheduler has something to do next.
-SELECT min(due) AS run_at FROM (
-    SELECT min(run_at) AS due FROM job WHERE status = 'SCHEDULED'
+SELECT :now AS now, min(at) AS at FROM (
+    SELECT min(run_at) AS at FROM job WHERE status = 'SCHEDULED'
     UNION ALL
     SELECT min(held_until) FROM job WHERE status = 'QUEUEING');
+
+-- name: next_lease_end
+-- When the rescuer has something to do next.
+SELECT :now AS now, min(lease_expires_at) AS at
+FROM job INDEXED BY job_held WHERE worker IS NOT NULL AND status = 'RUNNING';
 
 -- name: statuses
 -- Where these jobs stand, as far as the caller may see them.
@@ -270,6 +286,24 @@ SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
 -- name: log_chunks
 -- The kept chunks of one job's log, in order.
 SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+
+-- name: register_worker!
+-- This worker lives.
+INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
+VALUES (:worker, :host, :pid, :slots, :now, :now)
+ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: unregister_worker!
+-- This worker has ended.
+DELETE FROM worker WHERE id = :worker;
+
+-- name: forget_workers!
+-- Workers that nobody has heard of for long.
+DELETE FROM worker WHERE seen_at <= :now - :forgotten;
+
+-- name: workers
+-- Those that live, or ended without a word.
+SELECT id, host, pid, slots, started_at, seen_at FROM worker ORDER BY started_at, id;
 
 -- name: register_processors!
 -- A live worker knows these processors.

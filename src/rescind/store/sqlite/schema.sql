@@ -1,4 +1,4 @@
--- The schema, version 1. Instants are whole milliseconds since 1970 (UTC).
+-- The schema. Instants are whole milliseconds since 1970 (UTC).
 -- What is true of every row stands here, in CHECKs and triggers, not only in the code.
 
 CREATE TABLE user_account (
@@ -24,6 +24,15 @@ CREATE TABLE queue (
 CREATE TABLE processor (
     name    TEXT PRIMARY KEY,                 -- module:attribute
     seen_at INTEGER NOT NULL                  -- when a live worker last said that it knows it
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE worker (
+    id         TEXT PRIMARY KEY,                  -- one life of one process
+    host       TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    slots      INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    seen_at    INTEGER NOT NULL               -- when it last said that it lives
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE job_metadata (
@@ -157,5 +166,3 @@ CREATE TABLE job_log (
 INSERT INTO queue (name) VALUES ('default__c');
 INSERT INTO user_account (id, name, password_hash, permissions, active, created_at)
 VALUES (1, 'System', NULL, '[]', 1, unixepoch() * 1000);
-
-PRAGMA user_version = 1;

@@ -2,18 +2,17 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from rescind.clock import Clock
 from rescind.errors import CannotStart
-from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.reads import Reads
-from rescind.store.sqlite.database import SCHEMA_VERSION, Database
+from rescind.store.sqlite.database import Database
 from rescind.store.sqlite.transaction import SqliteTransaction
 
 
@@ -27,14 +26,6 @@ class SqliteStore(Moves, Reads, Accounts):
 
     def now(self) -> datetime:
         return self._clock.now()
-
-    def subscribe(self, listener: Callable[[Channel], None]) -> None:
-        self._listeners.append(listener)
-
-    def check(self) -> None:
-        with self._database.write() as connection:
-            # A real write, of what is so already: a full disk or a read-only file fails here.
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def end_leases(self) -> None:
         """Every lease is over: for the one process that has just come to own the file."""

@@ -95,7 +95,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         (
             *("at", "created_at", "modified_at", "run_at", "held_until", "queued_at"),
-            *("started_at", "finished_at", "lease_expires_at", "seen_at"),
+            *("started_at", "finished_at", "lease_expires_at", "seen_at", "now"),
         ),
         from_milliseconds,
     ),

@@ -1,0 +1,159 @@
+-- The first schema. Instants are whole milliseconds since 1970 (UTC).
+-- What is true of every row stands here, in CHECKs and triggers, not only in the code.
+
+CREATE TABLE user_account (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    name          TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    password_hash TEXT,                       -- NULL: cannot sign in
+    permissions   TEXT NOT NULL,              -- JSON array of names
+    active        INTEGER NOT NULL CHECK (active IN (0, 1)),
+    created_at    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE session (
+    id_hash    BLOB PRIMARY KEY,              -- SHA-256; the id itself is never stored
+    user_id    INTEGER NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    seen_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue (
+    name TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE processor (
+    name    TEXT PRIMARY KEY,                 -- module:attribute
+    seen_at INTEGER NOT NULL                  -- when a live worker last said that it knows it
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_metadata (
+    name               TEXT PRIMARY KEY,
+    title              TEXT NOT NULL,
+    processor          TEXT NOT NULL REFERENCES processor (name),
+    queue              TEXT NOT NULL REFERENCES queue (name),
+    cancellable_in     TEXT NOT NULL,         -- JSON array of statuses
+    grace_seconds      REAL NOT NULL CHECK (grace_seconds >= 0),
+    timeout_seconds    REAL NOT NULL CHECK (timeout_seconds > 0),
+    inactivity_seconds REAL CHECK (inactivity_seconds > 0),
+    idempotent         INTEGER NOT NULL CHECK (idempotent IN (0, 1)),
+    attempts_max       INTEGER NOT NULL CHECK (attempts_max >= 1),
+    retry_seconds      REAL NOT NULL CHECK (retry_seconds >= 0)
+) STRICT, WITHOUT ROWID;
+
+-- What decides about a job stands on its row: submit copies it from the job metadata.
+CREATE TABLE job (
+    id                 INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out twice
+    job_metadata       TEXT NOT NULL,
+    title              TEXT NOT NULL,
+    status             TEXT NOT NULL CHECK (status IN (
+        'SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING', 'CANCELLING', 'CANCELLED', 'SUCCESS',
+        'ERRORS_ENCOUNTERED', 'TIMEOUT', 'COMPLETED_DUE_TO_INACTIVITY', 'MISSED_SCHEDULE',
+        'FAILED_TO_RUN')),
+    previous_status    TEXT,                  -- where the last move came from
+    method             TEXT,
+    priority           INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 100),
+    parameters         TEXT NOT NULL,         -- JSON object
+    queue              TEXT NOT NULL REFERENCES queue (name),
+    processor          TEXT NOT NULL,
+    cancellable_in     TEXT NOT NULL,
+    grace_seconds      REAL NOT NULL,
+    timeout_seconds    REAL NOT NULL,
+    inactivity_seconds REAL,
+    idempotent         INTEGER NOT NULL,
+    attempts_max       INTEGER NOT NULL,
+    retry_seconds      REAL NOT NULL,
+    created_by         INTEGER NOT NULL REFERENCES user_account (id),
+    created_at         INTEGER NOT NULL,
+    modified_by        INTEGER NOT NULL REFERENCES user_account (id),
+    modified_at        INTEGER NOT NULL,
+    run_at             INTEGER NOT NULL,      -- the planned start
+    held_until         INTEGER,               -- QUEUEING: the end of the start hold
+    queued_at          INTEGER,
+    started_at         INTEGER,
+    finished_at        INTEGER,
+    attempt            INTEGER NOT NULL DEFAULT 0,
+    worker             TEXT,                  -- who holds the lease
+    lease_expires_at   INTEGER,               -- NULL: while the worker lives
+    evidence           TEXT CHECK (evidence IN (
+        'NEVER_STARTED', 'STOPPED_ITSELF', 'TERMINATED', 'KILLED', 'WORKER_LOST')),
+    error              TEXT,
+    result             TEXT,                  -- JSON
+    progress_done      INTEGER,
+    progress_total     INTEGER,
+    CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
+    CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
+    CHECK (lease_expires_at IS NULL OR worker IS NOT NULL),
+    CHECK (status <> 'CANCELLED' OR evidence IS NOT NULL),
+    CHECK ((finished_at IS NULL) = (status IN (
+        'SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING', 'CANCELLING')))
+) STRICT;
+
+CREATE INDEX job_scheduled ON job (run_at, id) WHERE status = 'SCHEDULED';
+CREATE INDEX job_queueing ON job (held_until, id) WHERE status = 'QUEUEING';
+CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
+CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
+CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
+
+CREATE TRIGGER job_is_born BEFORE INSERT ON job
+WHEN NEW.status NOT IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+BEGIN
+    SELECT RAISE(ABORT, 'a job may not be born in this status');
+END;
+
+-- lifecycle.py's TRANSITIONS, held by the database itself.
+CREATE TRIGGER job_moves BEFORE UPDATE OF status ON job
+WHEN OLD.status || '>' || NEW.status NOT IN (
+    'SCHEDULED>QUEUEING', 'SCHEDULED>QUEUED', 'SCHEDULED>CANCELLING',
+    'SCHEDULED>MISSED_SCHEDULE', 'SCHEDULED>FAILED_TO_RUN',
+    'QUEUEING>QUEUED', 'QUEUEING>CANCELLING', 'QUEUEING>FAILED_TO_RUN',
+    'QUEUED>RUNNING', 'QUEUED>CANCELLING', 'QUEUED>FAILED_TO_RUN',
+    'RUNNING>SUCCESS', 'RUNNING>ERRORS_ENCOUNTERED', 'RUNNING>TIMEOUT',
+    'RUNNING>COMPLETED_DUE_TO_INACTIVITY', 'RUNNING>SCHEDULED', 'RUNNING>QUEUED',
+    'RUNNING>CANCELLING',
+    'CANCELLING>CANCELLED')
+BEGIN
+    SELECT RAISE(ABORT, 'no move leads from this status to that one');
+END;
+
+-- Who, when, why and by which request: one row a move, in the transaction of the move.
+CREATE TABLE job_event (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id      INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    move        TEXT NOT NULL,
+    from_status TEXT,
+    to_status   TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    user_id     INTEGER NOT NULL,
+    by          TEXT NOT NULL,
+    reason      TEXT,
+    request_id  TEXT,
+    attempt     INTEGER NOT NULL,
+    evidence    TEXT
+) STRICT;
+
+CREATE INDEX job_event_of_job ON job_event (job_id, id);
+
+CREATE TRIGGER job_event_stays BEFORE UPDATE ON job_event
+BEGIN
+    SELECT RAISE(ABORT, 'an event is never changed');
+END;
+
+CREATE TRIGGER job_event_goes_with_its_job BEFORE DELETE ON job_event
+WHEN EXISTS (SELECT 1 FROM job WHERE id = OLD.job_id)
+BEGIN
+    SELECT RAISE(ABORT, 'an event is deleted only with its job');
+END;
+
+-- Whole lines in chunks. start_byte counts from the first byte ever logged, so a gap is what
+-- was dropped from the middle of a long log.
+CREATE TABLE job_log (
+    job_id     INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    start_byte INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    text       TEXT NOT NULL,
+    PRIMARY KEY (job_id, start_byte)
+) STRICT;
+
+INSERT INTO queue (name) VALUES ('default__c');
+INSERT INTO user_account (id, name, password_hash, permissions, active, created_at)
+VALUES (1, 'System', NULL, '[]', 1, unixepoch() * 1000);
