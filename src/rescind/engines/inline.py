@@ -1,11 +1,12 @@
 """An engine for tests and tutorials: it runs the code in the worker's own thread.
 
 It can ask, but not force: a function that does not heed is waited for. One run at a time, and
-while it runs its worker does nothing else: there are no time-outs.
+while it runs its worker does nothing else: there are no time-outs, and a run whose lease is lost
+goes on.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rescind.clock import Clock
 from rescind.engines.describe import add_working_directory, checked, describe
@@ -70,6 +71,9 @@ class InlineEngine:
         if execution is not None:
             execution.stop(reason)
         self.wake()
+
+    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
+        """See :meth:`Engine.extend`; this engine cannot kill, so there is nothing to put off."""
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`; this is where the code runs."""

@@ -4,7 +4,7 @@ An engine runs code and stops it, truthfully. It stores nothing and decides noth
 status: the worker does, from what it hears here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -33,6 +33,9 @@ class Order(Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any]
     grace_seconds: float
     """Between the polite request to stop and SIGTERM."""
+    fence_at: float | None = None
+    """When the run is killed, unless :meth:`Engine.extend` comes first, in seconds of
+    ``Clock.elapsed``: in time before its lease is over. None: its lease does not end."""
 
 
 class Ending(StrEnum):
@@ -87,7 +90,7 @@ EngineEvent = Asked | Logged | Progressed | Ended
 
 class Engine(Protocol):
     """Where runs happen. One thread calls ``start``, ``permit``, ``poll`` and ``close``;
-    ``stop`` and ``wake`` may be called from any thread."""
+    ``stop``, ``extend`` and ``wake`` may be called from any thread."""
 
     def describe(self) -> Sequence[JobMetadata]:
         """The processors of the job modules this engine was given.
@@ -112,6 +115,10 @@ class Engine(Protocol):
     def stop(self, run: RunRef, reason: StopReason) -> None:
         """Ask the run to stop; after its grace, force it. A run that is over, or was already told
         to stop, is left alone (the first reason stays)."""
+        ...
+
+    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
+        """The leases of these runs were renewed: kill them at ``fence_at`` instead."""
         ...
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from rescind import limits
-from rescind.model import LogChunk
+from rescind.model import LogChunk, RunRef
 
 
 def log_line(at: datetime, text: str) -> str:
@@ -21,26 +21,26 @@ class Logbook:
 
     def __init__(self) -> None:
         self._chunks: list[LogChunk] = []
-        self._open: dict[int, list[str]] = {}
-        self._open_bytes: dict[int, int] = {}
+        self._open: dict[RunRef, list[str]] = {}
+        self._open_bytes: dict[RunRef, int] = {}
         self._bytes = 0
-        self._dropped: dict[int, int] = {}
+        self._dropped: dict[RunRef, int] = {}
 
-    def add(self, job_id: int, at: datetime, text: str) -> None:
-        """Keep one line of a job's log."""
+    def add(self, run: RunRef, at: datetime, text: str) -> None:
+        """Keep one line that a run logged."""
         line = log_line(at, text)
         size = len(line.encode())
         if self._bytes + size > limits.LOG_PENDING_BYTES_MAX:
-            self._dropped[job_id] = self._dropped.get(job_id, 0) + 1
+            self._dropped[run] = self._dropped.get(run, 0) + 1
             return
-        if (dropped := self._dropped.pop(job_id, 0)) > 0:
-            self._append(job_id, log_line(at, f"{dropped} lines were dropped: the store was away"))
-        self._append(job_id, line)
+        if (dropped := self._dropped.pop(run, 0)) > 0:
+            self._append(run, log_line(at, f"{dropped} lines were dropped: the store was away"))
+        self._append(run, line)
 
     def chunks(self) -> list[LogChunk]:
         """Everything pending, in chunks of whole lines; :meth:`clear` when they are written."""
-        for job_id in list(self._open):
-            self._close_chunk(job_id)
+        for run in list(self._open):
+            self._close_chunk(run)
         return self._chunks
 
     def clear(self) -> None:
@@ -51,15 +51,15 @@ class Logbook:
     def __bool__(self) -> bool:
         return bool(self._chunks or self._open)
 
-    def _append(self, job_id: int, line: str) -> None:
+    def _append(self, run: RunRef, line: str) -> None:
         size = len(line.encode())
-        if self._open_bytes.get(job_id, 0) + size > limits.LOG_CHUNK_BYTES_MAX:
-            self._close_chunk(job_id)
-        self._open.setdefault(job_id, []).append(line)
-        self._open_bytes[job_id] = self._open_bytes.get(job_id, 0) + size
+        if self._open_bytes.get(run, 0) + size > limits.LOG_CHUNK_BYTES_MAX:
+            self._close_chunk(run)
+        self._open.setdefault(run, []).append(line)
+        self._open_bytes[run] = self._open_bytes.get(run, 0) + size
         self._bytes += size
 
-    def _close_chunk(self, job_id: int) -> None:
-        lines = self._open.pop(job_id)
-        del self._open_bytes[job_id]
-        self._chunks.append(LogChunk(job_id=job_id, text="".join(lines)))
+    def _close_chunk(self, run: RunRef) -> None:
+        lines = self._open.pop(run)
+        del self._open_bytes[run]
+        self._chunks.append(LogChunk(run=run, text="".join(lines)))

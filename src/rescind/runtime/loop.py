@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from rescind import limits
@@ -13,6 +13,16 @@ def exhaust(move: Callable[[int], list[int]]) -> None:
     """Repeat a batched move (batch size in, moved jobs out) until a batch is not full."""
     while len(move(limits.LOOP_BATCH_JOBS_MAX)) == limits.LOOP_BATCH_JOBS_MAX:
         pass
+
+
+def soonest(poll_seconds: float, due: timedelta | None) -> timedelta:
+    """How long a loop may wait: until something is due, if anything is, but for no longer than
+    its poll; a moment at least, since what is due may be held by another transaction.
+    """
+    poll = timedelta(seconds=poll_seconds)
+    if due is None:
+        return poll
+    return min(poll, max(due, timedelta(seconds=limits.DUE_SECONDS_MIN)))
 
 
 class Waiter(Protocol):

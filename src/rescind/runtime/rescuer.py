@@ -1,10 +1,10 @@
 """The rescuer: what runs under a lease that is over runs again, or ends with an error."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rescind import limits
 from rescind.model import Actor
-from rescind.runtime.loop import EventWaiter, exhaust
+from rescind.runtime.loop import EventWaiter, exhaust, soonest
 from rescind.store.protocol import Channel, JobStore
 
 
@@ -22,4 +22,4 @@ class Rescuer:
     def step(self, now: datetime) -> datetime:
         """Rescue all whose lease is over."""
         exhaust(lambda limit: self._store.rescue(self._actor, limit=limit))
-        return now + timedelta(seconds=limits.LEASE_SECONDS / 3)
+        return now + soonest(limits.RESCUER_POLL_SECONDS, self._store.next_lease_end())

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from rescind import limits
 from rescind.clock import EPOCH
 from rescind.model import Actor
-from rescind.runtime.loop import EventWaiter, exhaust
+from rescind.runtime.loop import EventWaiter, exhaust, soonest
 from rescind.store.protocol import Channel, JobStore
 
 
@@ -28,9 +28,7 @@ class Scheduler:
         if now >= self._fail_at:
             self._fail_at = now + timedelta(seconds=limits.FAIL_POLL_SECONDS)
             exhaust(self._fail)
-        poll = now + timedelta(seconds=limits.SCHEDULER_POLL_SECONDS_MAX)
-        due = self._store.next_due()
-        return poll if due is None else max(now, min(due, poll))
+        return now + soonest(limits.SCHEDULER_POLL_SECONDS_MAX, self._store.next_due())
 
     def _fail(self, limit: int) -> list[int]:
         unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX

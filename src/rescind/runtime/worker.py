@@ -28,6 +28,7 @@ from rescind.model import (
     Actor,
     Job,
     JobMetadata,
+    Registration,
     RunEnd,
     RunProgress,
     RunRef,
@@ -35,6 +36,7 @@ from rescind.model import (
     RunRetry,
 )
 from rescind.runtime.logbook import Logbook
+from rescind.runtime.renewer import fence_at
 from rescind.store.protocol import Channel, JobStore
 
 _log = structlog.get_logger()
@@ -79,14 +81,18 @@ class Worker:
         engine: Engine,
         clock: Clock,
         *,
-        worker_id: str,
+        registration: Registration,
         metadata: Sequence[JobMetadata],
+        lease_seconds: float | None = None,
     ) -> None:
-        self.id = worker_id
+        """``lease_seconds``: how long the store's leases last; None: as long as this process."""
+        self.id = registration.id
+        self._registration = registration
+        self._lease_seconds = lease_seconds
         self._store = store
         self._engine = engine
         self._clock = clock
-        self._actor = Actor(by=worker_id)
+        self._actor = Actor(by=self.id)
         self._metadata = metadata
         self._processors = [value.processor for value in metadata]
         self._registered = clock.elapsed()
@@ -123,8 +129,7 @@ class Worker:
     @property
     def drained(self) -> bool:
         """Whether it was drained, nothing runs any more and nothing waits to be written."""
-        pending = self._runs or self._ends or self._retries or self._releases or self._logbook
-        return self._drain_at is not None and not pending
+        return self._drain_at is not None and not (self._runs or self._ended or self._logbook)
 
     @property
     def longest_grace_seconds(self) -> float:
@@ -135,10 +140,11 @@ class Worker:
         """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
         # First what needs no store: it may be away.
         heard, self._heard = self._heard, []
-        ended = [event for event in heard if self._handle(event)]
+        for event in heard:
+            self._handle(event)
         self._stop_overdue()
         self._answer()
-        if ended or self._flush_is_due():
+        if self._flush_is_due():
             self._write_down()
         self._report()
         self._reconcile()
@@ -147,17 +153,17 @@ class Worker:
             self._register()
         return self._next_wake(now)
 
-    def _handle(self, event: EngineEvent) -> bool:
-        """Take in one thing that the engine said; whether a run ended."""
+    def _handle(self, event: EngineEvent) -> None:
+        """Take in one thing that the engine said."""
         if isinstance(event, Asked):
             self._asked.append(event.run)
-            return False
+            return
         run = self._runs.get(event.run)
         if run is None:
-            return False
+            return
         run.last_sign = self._clock.elapsed()
         if isinstance(event, Logged):
-            self._logbook.add(event.run.job_id, event.at, event.text)
+            self._logbook.add(event.run, event.at, event.text)
         elif isinstance(event, Progressed):
             self._progress[event.run] = RunProgress(
                 run=event.run, done=event.done, total=event.total
@@ -165,8 +171,6 @@ class Worker:
         else:
             self._judge(run, event)
             del self._runs[event.run]
-            return True
-        return False
 
     def _answer(self) -> None:
         """Let those enter that are still running."""
@@ -209,16 +213,25 @@ class Worker:
             )
         )
 
+    @property
+    def _ended(self) -> bool:
+        """Whether the end of a run waits to be written."""
+        return bool(self._ends or self._retries or self._releases)
+
     def _flush_is_due(self) -> bool:
-        return self._clock.elapsed() >= self._flushed + limits.LOG_FLUSH_SECONDS
+        """Log lines and progress go before the ending of their run: afterwards the worker does
+        not hold it any more, and they would be dropped.
+        """
+        waited = self._clock.elapsed() - self._flushed
+        return self._ended or waited >= limits.LOG_FLUSH_SECONDS
 
     def _write_down(self) -> None:
-        """Log lines and progress go before the ending of their run, in transactions of their
-        own: a chatty job must not slow a move.
+        """Write log lines and progress, in transactions of their own: a chatty job must not slow
+        a move.
         """
         try:
             if self._logbook:
-                self._store.append_log(self._logbook.chunks())
+                self._store.append_log(self.id, self._logbook.chunks())
             if self._progress:
                 self._store.write_progress(self.id, list(self._progress.values()))
         except StoreUnavailable:
@@ -279,6 +292,7 @@ class Worker:
         free = self._engine.free()
         if free == 0:
             return
+        lease, asked_at = self._lease_seconds, self._clock.elapsed()
         for job in self._store.claim(self._actor, processors=self._processors, limit=free):
             run = _Run(job, self._clock.elapsed())
             self._engine.start(
@@ -287,15 +301,16 @@ class Worker:
                     processor=job.processor,
                     parameters=job.parameters,
                     grace_seconds=job.grace_seconds,
+                    fence_at=None if lease is None else fence_at(asked_at, lease),
                 )
             )
             self._runs[run.ref] = run
 
     def _register(self) -> None:
-        """Say now and then that the processors are known here."""
+        """Say now and then that this worker lives and knows its processors."""
         elapsed = self._clock.elapsed()
         if elapsed >= self._registered + limits.HEARTBEAT_SECONDS:
-            self._store.register(self._metadata, processors=self._processors)
+            self._store.register(self._registration, self._metadata)
             self._registered = elapsed
 
     def _next_wake(self, now: datetime) -> datetime:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -113,6 +113,7 @@ class ProcessEngine:
             "processor": order.processor,
             "parameters": order.parameters,
             "grace_seconds": order.grace_seconds,
+            "fence_at": order.fence_at,
         }
         keeper.start(order.run, message)
         self._by_run[order.run] = keeper
@@ -128,6 +129,13 @@ class ProcessEngine:
         if keeper := self._by_run.get(run):
             message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
             keeper.stop(run, message)
+
+    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
+        """See :meth:`Engine.extend`."""
+        for run in runs:
+            if keeper := self._by_run.get(run):
+                message = {"do": "extend", "run": [run.job_id, run.attempt], "fence_at": fence_at}
+                keeper.extend(run, message)
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`."""

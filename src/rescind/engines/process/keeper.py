@@ -73,15 +73,13 @@ class Keeper:
             self._reap()
             if self._child.status is not None:
                 self._child_is_gone()
-            if self._grace_is_over():
+            if self._time_is_up():
                 self._force()
         self._end_all(polite=False)
 
-    def _grace_is_over(self) -> bool:
-        run = self._run
-        return (
-            run is not None and run.force_at is not None and self._clock.elapsed() >= run.force_at
-        )
+    def _time_is_up(self) -> bool:
+        ends_at = None if self._run is None else self._run.ends_at
+        return ends_at is not None and self._clock.elapsed() >= ends_at
 
     # What is waited for
 
@@ -95,8 +93,8 @@ class Keeper:
             for number in self._child.descriptors():
                 poll.register(number, select.POLLIN)
         timeout: float | None = None
-        if self._run is not None and self._run.force_at is not None:
-            timeout = max(0.0, self._run.force_at - self._clock.elapsed()) * 1000
+        if self._run is not None and self._run.ends_at is not None:
+            timeout = max(0.0, self._run.ends_at - self._clock.elapsed()) * 1000
         poll.poll(timeout)
         _drain(self._wakeups)
 
@@ -127,6 +125,8 @@ class Keeper:
                 run.stopping = True
                 run.force_at = self._clock.elapsed() + run.grace_seconds
                 self._child.send(message)
+            case "extend" if run is not None and run.id == message["run"]:
+                run.fence_at = message["fence_at"]
 
     # What the child says and prints
 
@@ -228,11 +228,13 @@ class Keeper:
         self._replace_child()
 
     def _force(self) -> None:
-        """The grace is over."""
+        """The grace is over, or the lease about to be."""
         while self._read_frames():
             pass  # it may have ended just now
         if self._run is None:
             return
+        if self._run.fence_at is not None and self._clock.elapsed() >= self._run.fence_at:
+            self._log("Stopped: its lease could not be renewed in time")
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
         self._finish_output()
         ending = "STOPPED" if self._run.entered else "NOT_ENTERED"

@@ -72,3 +72,11 @@ class KeptRun:
         self.entered = False
         self.stopping = False
         self.force_at: float | None = None
+        """When its grace is over."""
+        self.fence_at: float | None = order["fence_at"]
+        """When its lease is about to be over, and it must not go on."""
+
+    @property
+    def ends_at(self) -> float | None:
+        """When it is to be ended by force, as things stand."""
+        return min((at for at in (self.force_at, self.fence_at) if at is not None), default=None)

@@ -1,6 +1,8 @@
 """One slot of the process engine: a keeper process, as the worker knows it."""
 
 import contextlib
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -64,10 +66,18 @@ class Slot:
             if self.run == run and not self.stopping:
                 self.stopping = True
                 self._send(message)
+                self.process.send_signal(signal.SIGCONT)  # a job may have stopped its keeper
+
+    def extend(self, run: RunRef, message: Message) -> None:
+        """Put off the end of a run, if it is this keeper's."""
+        with self._lock:
+            # One that stands still must not be sent so much that it holds up its worker.
+            if self.run == run and select.select((), [self.socket], (), 0)[1]:
+                self._send(message)
 
     def _send(self, message: Message) -> None:
         """A keeper that is gone is noticed when it is read from. One that does not read for a
-        while is never sent enough to fill its pipe: three messages a run.
+        while is never sent enough to fill its pipe: three messages a run, but for renewals.
         """
         with contextlib.suppress(OSError):
             self.socket.sendall(frame(message))
