@@ -56,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     vault_id: int
     session_minutes: int
     drain_seconds: float
+    lease_seconds: float
     secure_cookies: bool
 
 
@@ -87,12 +88,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _database(text: str) -> str:
-    scheme = urlsplit(text).scheme
-    if scheme == "sqlite" and text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+    if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+        return text
+    if urlsplit(text).scheme in ("postgresql", "postgres"):
         return text
     raise ValueError(
-        "must be sqlite:///relative.db or sqlite:////absolute.db; other databases are not "
-        "supported yet"
+        "must be sqlite:///relative.db, sqlite:////absolute.db or "
+        "postgresql://user@host/name (any libpq URI)"
     )
 
 
@@ -124,6 +126,12 @@ SETTINGS: tuple[Setting, ...] = (
         limits.DRAIN_SECONDS_DEFAULT,
         _number(0, 86_400, float),
         "how long jobs may go on after the service was told to stop",
+    ),
+    Setting(
+        "lease_seconds",
+        limits.LEASE_SECONDS_DEFAULT,
+        _number(limits.LEASE_SECONDS_MIN, limits.LEASE_SECONDS_MAX, float),
+        "how long a worker that is lost holds its jobs, on PostgreSQL",
     ),
     Setting("secure_cookies", False, _truth, "send the pages' cookie over HTTPS only"),
 )
@@ -185,9 +193,12 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
 
 
-def sqlite_path(url: str) -> Path:
-    """The file of a ``sqlite:///relative.db`` or ``sqlite:////absolute.db`` URL."""
-    return Path(url.removeprefix("sqlite:///"))
+def sqlite_path(url: str) -> Path | None:
+    """The file of a ``sqlite:///relative.db`` or ``sqlite:////absolute.db`` URL; None for the URL
+    of another database.
+    """
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
 
 
 def _read_file(file: Path, problems: list[str]) -> Mapping[str, Any]:

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from starlette.types import ASGIApp
@@ -18,17 +20,22 @@ from rescind.config import Settings, sqlite_path
 from rescind.engines.inline import InlineEngine
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
-from rescind.errors import ConfigurationError
+from rescind.errors import ConfigurationError, StoreUnavailable
+from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
+from rescind.runtime.exchanger import Exchanger
 from rescind.runtime.loop import Loop
+from rescind.runtime.renewer import Renewer
 from rescind.runtime.rescuer import Rescuer
 from rescind.runtime.scheduler import Scheduler
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.supervisor import Supervisor
 from rescind.runtime.worker import Worker
 from rescind.service.health import Health
+from rescind.store.postgres import migration as postgres
+from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
-from rescind.store.sqlite import database
+from rescind.store.sqlite import migration as sqlite
 from rescind.store.sqlite.store import FileOwner, SqliteStore
 from rescind.ui.routes import PAGES
 
@@ -40,23 +47,37 @@ ALL_ROUTES: tuple[Route, ...] = (*ROUTES, *PAGES)
 
 def migrate(url: str) -> tuple[int, int]:
     """Bring a database to this program's schema; (version before, version after)."""
-    return database.migrate(sqlite_path(url))
+    path = sqlite_path(url)
+    return postgres.migrate(url) if path is None else sqlite.migrate(path)
 
 
 def check(url: str) -> list[str]:
     """What is wrong with a database, in whole sentences."""
-    return database.check(sqlite_path(url))
+    path = sqlite_path(url)
+    return postgres.check(url) if path is None else sqlite.check(path)
 
 
 def open_store(url: str) -> Store:
     """A migrated database, for people's work on it beside a running service."""
-    return SqliteStore(sqlite_path(url), SystemClock())
+    path = sqlite_path(url)
+    return PostgresStore(url) if path is None else SqliteStore(path, SystemClock())
+
+
+class _Backend(NamedTuple):
+    """A store, and what using it asks of the rest."""
+
+    store: Store
+    loops: list[Loop]
+    keepers: Path | None
+    """A lock that every keeper holds, where the next owner of the store waits for that."""
+    lease_seconds: float | None
+    """None: a lease lasts as long as its owner."""
 
 
 class Service:
-    """A whole service on one SQLite file: store, loops, worker, application.
+    """A whole service: store, loops, worker, application.
 
-    Construction takes the file, recovers what an earlier owner left behind and registers the
+    Construction opens the store, recovers what an earlier owner left behind and registers the
     jobs; nothing is claimed before :meth:`start`.
     """
 
@@ -65,28 +86,27 @@ class Service:
         self._stack = ExitStack()
         with ExitStack() as undo:
             undo.callback(self._stack.close)
-            self._build(settings, SystemClock(), run_worker=run_worker)
+            self._build(SystemClock(), run_worker=run_worker)
             undo.pop_all()
 
-    def _build(self, settings: Settings, clock: Clock, *, run_worker: bool) -> None:
-        path = sqlite_path(settings.database)
-        owner = FileOwner(path)
-        self._stack.callback(owner.close)
-        database.migrate(path)
-        self.store = SqliteStore(path, clock)
-        self._stack.callback(self.store.close)
-        keepers = path.with_name(path.name + ".keepers")
-        _await_old_keepers(keepers)
-        self.store.end_leases()
-        loops: list[Loop] = [Scheduler(self.store), Canceller(self.store), Rescuer(self.store)]
-        worker: Worker | None = None
+    def _build(self, clock: Clock, *, run_worker: bool) -> None:
+        backend = _backend(self._settings, clock, self._stack)
+        self.store = store = backend.store
+        loops: list[Loop] = [*backend.loops, Scheduler(store), Canceller(store), Rescuer(store)]
+        self.worker: Worker | None = None
         if run_worker:
-            engine = _engine(settings, clock, keepers)
+            engine = _engine(self._settings, clock, backend.keepers)
             self._stack.callback(engine.close)
-            worker = _worker(self.store, engine, clock)
-            loops.append(Stopper(self.store, engine, worker_id=worker.id))
-        self.supervisor = Supervisor(self.store, clock, loops, worker)
-        context = Context(store=self.store, settings=settings, health=Health(self.store, clock))
+            self.worker = _worker(self._settings, backend, engine, clock)
+            loops.append(Stopper(store, engine, worker_id=self.worker.id))
+            if backend.lease_seconds is not None:
+                lease_seconds = backend.lease_seconds
+                worker_id = self.worker.id
+                loops.append(
+                    Renewer(store, engine, clock, worker_id=worker_id, lease_seconds=lease_seconds)
+                )
+        self.supervisor = Supervisor(store, clock, loops, self.worker)
+        context = Context(store=store, settings=self._settings, health=Health(store, clock))
         self.application: ASGIApp = application(context, clock, ALL_ROUTES)
 
     def start(self) -> None:
@@ -98,12 +118,45 @@ class Service:
         self.supervisor.drain(self._settings.drain_seconds)
         patience = self._settings.drain_seconds + limits.STOP_SECONDS_MAX
         if not self.supervisor.wait_idle(patience):
-            _log.error("stopping all the same; the next start settles what is left")
+            _log.error("stopping all the same; what is left is settled without this process")
         self.supervisor.stop()
+        if self.worker is not None:
+            try:
+                self.store.unregister(self.worker.id)
+            except StoreUnavailable as error:
+                _log.warning("the worker ends without saying so", error=str(error))
         self._stack.close()
 
 
-def _engine(settings: Settings, clock: Clock, keepers: Path) -> Engine:
+def _backend(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
+    path = sqlite_path(settings.database)
+    if path is None:
+        return _postgres(settings, clock, stack)
+    return _sqlite(path, clock, stack)
+
+
+def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
+    """One process owns the file; what an earlier owner ran has stopped before this returns."""
+    owner = FileOwner(path)
+    stack.callback(owner.close)
+    sqlite.migrate(path)
+    store = SqliteStore(path, clock)
+    stack.callback(store.close)
+    keepers = path.with_name(path.name + ".keepers")
+    _await_old_keepers(keepers)
+    store.end_leases()
+    return _Backend(store, [], keepers, None)
+
+
+def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
+    """Many processes share the database, under leases."""
+    store = PostgresStore(settings.database, lease_seconds=settings.lease_seconds)
+    stack.callback(store.close)
+    exchanger = Exchanger(store.exchange, clock, store.wake)
+    return _Backend(store, [exchanger], None, settings.lease_seconds)
+
+
+def _engine(settings: Settings, clock: Clock, keepers: Path | None) -> Engine:
     makers: dict[str, Callable[[], Engine]] = {
         "process": lambda: ProcessEngine(
             settings.jobs, slots=settings.slots, clock=clock, keepers_lock=keepers
@@ -113,14 +166,26 @@ def _engine(settings: Settings, clock: Clock, keepers: Path) -> Engine:
     return makers[settings.engine]()
 
 
-def _worker(store: Store, engine: Engine, clock: Clock) -> Worker:
+def _worker(settings: Settings, backend: _Backend, engine: Engine, clock: Clock) -> Worker:
     metadata = engine.describe()
-    processors: Sequence[str] = [value.processor for value in metadata]
-    if unknown := store.register(metadata, processors=processors):
+    registration = Registration(
+        id=ids.worker_id(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        slots=settings.slots if settings.engine == "process" else 1,
+    )
+    if unknown := backend.store.register(registration, metadata):
         raise ConfigurationError(
             *(f"There is no queue named {queue!r}, which a job names." for queue in unknown)
         )
-    return Worker(store, engine, clock, worker_id=ids.worker_id(), metadata=metadata)
+    return Worker(
+        backend.store,
+        engine,
+        clock,
+        registration=registration,
+        metadata=metadata,
+        lease_seconds=backend.lease_seconds,
+    )
 
 
 def _await_old_keepers(lock: Path) -> None:

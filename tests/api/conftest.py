@@ -17,7 +17,7 @@ from rescind.service import accounts
 from rescind.service.health import Health
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
-from rescind.store.sqlite.database import migrate
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from rescind.ui.routes import PAGES
 from store import harness
@@ -94,7 +94,7 @@ def ada(sign_in: Callable[[str], dict[str, str]]) -> dict[str, str]:
 def metadata(store: Store) -> str:
     """A registered job metadata's name."""
     value = harness.metadata(name="sleep__c", title="Sleep")
-    store.register([value], processors=[value.processor])
+    harness.register(store, value)
     return value.name
 
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from api.conftest import ADA_ID, failure
 from rescind.lifecycle import Status
-from rescind.model import Actor, LogChunk
+from rescind.model import Actor
 from rescind.store.protocol import Store
 from store import harness
 
@@ -171,7 +171,7 @@ def test_the_log_is_text_with_marks_gaps_and_a_summary(
     harness.cancel(store, job_id)
     later = "2999-03-01T00:50:01.741Z still here\n"
     text = "2024-03-01T00:50:01.741Z hello\n" * 2 + later
-    store.append_log([LogChunk(job_id=job_id, text=text)])
+    harness.log(store, job_id, text)
     harness.settle(store, job_id)
     answer = api.get(f"{JOBS}/{job_id}/log", headers=ada)
     assert answer.headers["content-type"].startswith("text/plain")
@@ -191,7 +191,7 @@ def test_a_log_that_lost_its_middle_says_how_much(
 ) -> None:
     job_id = harness.place(store, Status.RUNNING)
     for _ in range(40):
-        store.append_log([LogChunk(job_id=job_id, text="x" * 65_535 + "\n")])
+        harness.log(store, job_id, "x" * 65_535 + "\n")
     text = api.get(f"{JOBS}/{job_id}/log", headers=ada).text
     kept = sum(len(line) + 1 for line in text.splitlines() if line.startswith("x"))
     assert f"... {40 * 65_536 - kept:,} bytes are missing here ..." in text

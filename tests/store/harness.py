@@ -11,7 +11,9 @@ from rescind.model import (
     Event,
     Job,
     JobMetadata,
+    LogChunk,
     NewJob,
+    Registration,
     RunEnd,
     RunRef,
     RunRelease,
@@ -148,6 +150,18 @@ def place(store: Store, status: Status, job: NewJob | None = None) -> int:
         assert finish(store, job_id, status)
     assert row(store, job_id).status is status
     return job_id
+
+
+def log(store: Store, job_id: int, *texts: str) -> None:
+    """Append to the log of a job, as the worker that holds it: a chunk for each text."""
+    run = run_of(store, job_id)
+    store.append_log(WORKER.by, [LogChunk(run=run, text=text) for text in texts])
+
+
+def register(store: Store, *metadata: JobMetadata) -> list[str]:
+    """Register job metadata, as the worker."""
+    worker = Registration(id=WORKER.by, host="here", pid=7, slots=2)
+    return store.register(worker, metadata)
 
 
 def scheduled(store: Store, seconds: float = 3600, **changes: object) -> int:

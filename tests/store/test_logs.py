@@ -2,16 +2,19 @@
 
 import itertools
 
+import pytest
+
 from rescind import limits
-from rescind.model import LogChunk
+from rescind.lifecycle import Status
+from rescind.model import LogChunk, RunRef
 from rescind.store.protocol import Store
-from store.harness import submit
+from store.harness import WORKER, log, place
 
 
 def test_chunks_come_back_in_order_and_without_gaps(store: Store) -> None:
-    job_id, other = submit(store), submit(store)
-    store.append_log([LogChunk(job_id=job_id, text=f"line \u00e9 {n}\n") for n in range(50)])
-    store.append_log([LogChunk(job_id=other, text="other\n")])
+    job_id, other = place(store, Status.RUNNING), place(store, Status.RUNNING)
+    log(store, job_id, *(f"line \u00e9 {n}\n" for n in range(50)))
+    log(store, other, "other\n")
     chunks = store.log(job_id)
     assert [chunk.text for chunk in chunks] == [f"line \u00e9 {n}\n" for n in range(50)]
     end = 0
@@ -21,11 +24,11 @@ def test_chunks_come_back_in_order_and_without_gaps(store: Store) -> None:
 
 
 def test_a_long_log_keeps_its_head_and_its_tail_within_the_bound(store: Store) -> None:
-    job_id = submit(store)
+    job_id = place(store, Status.RUNNING)
     size = limits.LOG_CHUNK_BYTES_MAX
     chunks = 4 * limits.LOG_BYTES_MAX // size
     for n in range(chunks):
-        store.append_log([LogChunk(job_id=job_id, text=f"{n:{size - 1}}\n")])
+        log(store, job_id, f"{n:{size - 1}}\n")
         kept = store.log(job_id)
         assert sum(len(chunk.text.encode()) for chunk in kept) <= limits.LOG_BYTES_MAX
     kept = store.log(job_id)
@@ -40,6 +43,19 @@ def test_a_long_log_keeps_its_head_and_its_tail_within_the_bound(store: Store) -
     assert sum(gaps) == chunks * size - sum(len(chunk.text.encode()) for chunk in kept)
 
 
-def test_a_log_of_a_job_that_is_gone_is_dropped(store: Store) -> None:
-    store.append_log([LogChunk(job_id=7, text="nobody\n")])
-    assert store.log(7) == []
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.RUNNING, Status.CANCELLING}))
+def test_a_worker_logs_only_for_what_it_holds(store: Store, status: Status) -> None:
+    job_id = place(store, status)
+    log(store, job_id, "too late\n")
+    assert store.log(job_id) == []
+
+
+def test_another_worker_or_attempt_does_not_log(store: Store) -> None:
+    job_id = place(store, Status.CANCELLING)
+    run = RunRef(job_id, 1)
+    store.append_log("worker-2", [LogChunk(run=run, text="no\n")])
+    store.append_log(WORKER.by, [LogChunk(run=RunRef(job_id, 2), text="no\n")])
+    store.append_log(WORKER.by, [LogChunk(run=RunRef(job_id + 1, 1), text="no\n")])
+    assert store.log(job_id) == []
+    store.append_log(WORKER.by, [LogChunk(run=run, text="yes\n")])
+    assert [chunk.text for chunk in store.log(job_id)] == ["yes\n"]

@@ -199,7 +199,7 @@ def test_a_running_job_under_a_living_lease_is_not_rescued(store: Store) -> None
 
 def test_a_job_fails_to_run_only_while_nobody_knows_its_processor(store: Store) -> None:
     known, unknown = new_job(), new_job()
-    store.register([known.metadata], processors=[known.metadata.processor])
+    harness.register(store, known.metadata)
     known_id, unknown_id = submit(store, known), submit(store, unknown)
     assert store.fail(SYSTEM, unknown_seconds=3600, limit=9) == []
     assert harness.eventually(lambda: store.fail(SYSTEM, unknown_seconds=0, limit=9) != [])
@@ -220,16 +220,16 @@ def test_progress_lands_only_while_running(store: Store) -> None:
 
 def test_registering_an_unknown_queue_writes_nothing(store: Store) -> None:
     metadata = harness.metadata(queue="elsewhere__c")
-    assert store.register([metadata], processors=[metadata.processor]) == ["elsewhere__c"]
+    assert harness.register(store, metadata) == ["elsewhere__c"]
     assert store.metadata([metadata.name]) == {}
 
 
 def test_metadata_is_kept_as_declared_and_replaced_as_a_whole(store: Store) -> None:
     first = harness.metadata(cancellable_in=frozenset({Status.QUEUED}), inactivity_seconds=9.0)
-    assert store.register([first], processors=[first.processor]) == []
+    assert harness.register(store, first) == []
     assert store.metadata([first.name, "other__c"]) == {first.name: first}
     second = harness.metadata(name=first.name, title="New", attempts_max=3)
-    assert store.register([second], processors=[second.processor]) == []
+    assert harness.register(store, second) == []
     assert store.metadata([first.name]) == {first.name: second}
 
 

@@ -7,7 +7,6 @@ from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD
 from rescind.lifecycle import Status
-from rescind.model import LogChunk
 from rescind.store.protocol import Store
 from store import harness
 
@@ -65,7 +64,7 @@ def test_a_page_of_jobs_leads_to_the_older_ones(api: TestClient, store: Store) -
 
 def test_a_jobs_page_shows_its_moves_and_its_log(api: TestClient, store: Store) -> None:
     job_id = harness.place(store, Status.CANCELLING)
-    store.append_log([LogChunk(job_id=job_id, text="2999-03-01T00:50:01.741Z hello\n")])
+    harness.log(store, job_id, "2999-03-01T00:50:01.741Z hello\n")
     page = signed_in(api).get(f"/jobs/{job_id}").text
     for expected in ("CANCELLING", "a test", "worker-1", "[after cancel] hello"):
         assert expected in page
@@ -76,7 +75,8 @@ def test_what_users_wrote_is_shown_as_text(api: TestClient, store: Store, path: 
     evil = "<script>alert(1)</script>"
     job_id = harness.submit(store, harness.new_job(title=evil, parameters={"a": f"</code>{evil}"}))
     assert job_id == 1
-    store.append_log([LogChunk(job_id=job_id, text=f"2024-03-01T00:50:01.741Z {evil}\n")])
+    assert harness.claim(store, job_id)
+    harness.log(store, job_id, f"2024-03-01T00:50:01.741Z {evil}\n")
     page = signed_in(api).get(path).text
     assert "<script" not in page
     assert "&lt;script&gt;" in page

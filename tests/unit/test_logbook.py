@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from rescind import limits
+from rescind.model import RunRef
 from rescind.runtime.logbook import Logbook, log_line
 
 AT = datetime(2024, 3, 1, 0, 50, 1, 741_000, tzinfo=UTC)
@@ -15,10 +16,10 @@ def test_a_line_begins_with_its_instant_in_milliseconds() -> None:
 def test_lines_of_each_job_are_gathered_in_order() -> None:
     book = Logbook()
     assert not book
-    book.add(1, AT, "a")
-    book.add(2, AT + timedelta(seconds=1), "b")
-    book.add(1, AT + timedelta(seconds=2), "c")
-    chunks = {chunk.job_id: chunk.text for chunk in book.chunks()}
+    book.add(RunRef(1, 1), AT, "a")
+    book.add(RunRef(2, 1), AT + timedelta(seconds=1), "b")
+    book.add(RunRef(1, 1), AT + timedelta(seconds=2), "c")
+    chunks = {chunk.run.job_id: chunk.text for chunk in book.chunks()}
     assert [line[25:] for line in chunks[1].splitlines()] == ["a", "c"]
     assert [line[25:] for line in chunks[2].splitlines()] == ["b"]
     book.clear()
@@ -28,7 +29,7 @@ def test_lines_of_each_job_are_gathered_in_order() -> None:
 def test_chunks_are_whole_lines_within_their_bound() -> None:
     book = Logbook()
     for n in range(100):
-        book.add(1, AT, f"{n} " + "x" * 5_000)
+        book.add(RunRef(1, 1), AT, f"{n} " + "x" * 5_000)
     chunks = book.chunks()
     assert len(chunks) > 5
     assert all(len(chunk.text.encode()) <= limits.LOG_CHUNK_BYTES_MAX for chunk in chunks)
@@ -40,11 +41,11 @@ def test_lines_beyond_the_bound_are_dropped_and_counted() -> None:
     line = "x" * (limits.LOG_LINE_BYTES_MAX - 30)
     fitting = limits.LOG_PENDING_BYTES_MAX // len(log_line(AT, line))
     for _ in range(fitting + 5):
-        book.add(1, AT, line)
+        book.add(RunRef(1, 1), AT, line)
     kept = sum(chunk.text.count("\n") for chunk in book.chunks())
     assert kept == fitting
     book.clear()
-    book.add(1, AT, "back")
+    book.add(RunRef(1, 1), AT, "back")
     [chunk] = book.chunks()
     assert chunk.text.count("\n") == 2
     assert "5 lines were dropped" in chunk.text

@@ -27,6 +27,13 @@ DatabaseOption = Annotated[
     str | None, typer.Option("--database", metavar="URL", help="Where everything is kept.")
 ]
 
+JobsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE", help="A module that declares jobs; may be repeated."),
+]
+EngineOption = Annotated[str | None, typer.Option(help="process or inline.")]
+SlotsOption = Annotated[str | None, typer.Option(help="How many jobs run at once.")]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -56,12 +63,9 @@ def serve(  # noqa: PLR0917 - typer turns each parameter into an option by name
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[str | None, typer.Option(help="The port to listen on; 0: any.")] = None,
     database: DatabaseOption = None,
-    jobs: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODULE", help="A module that declares jobs; may be repeated."),
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="process or inline.")] = None,
-    slots: Annotated[str | None, typer.Option(help="How many jobs run at once.")] = None,
+    jobs: JobsOption = None,
+    engine: EngineOption = None,
+    slots: SlotsOption = None,
     profile: Annotated[
         str | None, typer.Option(help="open, or vault for strict parity with Vault.")
     ] = None,
@@ -96,6 +100,18 @@ def serve(  # noqa: PLR0917 - typer turns each parameter into an option by name
             make_administrator=first_administrator,
             tls=serving.Tls(tls_certificate, tls_key),
         )
+
+
+@app.command(epilog="Example: rescind worker --database postgresql://db/rescind --jobs my.jobs")
+def worker(
+    database: DatabaseOption = None,
+    jobs: JobsOption = None,
+    engine: EngineOption = None,
+    slots: SlotsOption = None,
+) -> None:
+    """Run jobs from a PostgreSQL database that others serve, until SIGTERM or Ctrl-C."""
+    with clear_errors():
+        serving.work(settings(database=database, jobs=jobs or None, engine=engine, slots=slots))
 
 
 @app.command("config")

@@ -1,7 +1,10 @@
-"""``rescind serve``: one process with API, pages, loops and worker, and its end by signal."""
+"""``rescind serve``, one process with API, pages, loops and worker; ``rescind worker``, one with
+loops and worker alone; and their end by signal.
+"""
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
@@ -13,13 +16,15 @@ import structlog
 import uvicorn
 
 from rescind import limits
-from rescind.config import Settings, sqlite_path
+from rescind.config import Settings, sqlite_path, without_password
 from rescind.errors import CannotStart
 from rescind.service import accounts
 from rescind.ui.pages import curl_lines
 from rescind.wiring import Service
 
 _log = structlog.get_logger()
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Tls(NamedTuple):
@@ -74,6 +79,30 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
             service.stop()
 
 
+def work(settings: Settings) -> None:
+    """Run jobs until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
+    """
+    _log_to_stderr()
+    if sqlite_path(settings.database) is not None:
+        raise CannotStart(
+            "On SQLite the one `rescind serve` of a file runs its jobs; more workers need "
+            "PostgreSQL."
+        )
+    stop = _Stop()
+    service = Service(settings)
+    assert service.worker is not None
+    service.start()
+    try:
+        print(f"Rescind worker is ready: {service.worker.id}", flush=True)
+        stop.wait()
+    finally:
+        stop.draining()
+        _log.info("draining", seconds=settings.drain_seconds)
+        service.stop()
+
+
 class _Stop:
     """What SIGTERM and SIGINT do outside the HTTP server's own time.
 
@@ -84,12 +113,21 @@ class _Stop:
 
     def __init__(self) -> None:
         self._hear: Callable[[int], None] = _leave
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self._hear(number))
 
     def serving(self) -> None:
         """From now on uvicorn hears them; what it hands on has been heeded already."""
         self._hear = _nothing
+
+    def wait(self) -> None:
+        """Return when one of them comes."""
+        # Whichever thread the system gives a signal to, it comes out of this pipe.
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
+        self._hear = _nothing
+        select.select([read], (), ())
 
     def draining(self) -> None:
         """From now on, a signal ends this process at once."""
@@ -144,10 +182,12 @@ def _banner(
         lines += curl_lines(address, made[1])
         return lines
     path = sqlite_path(settings.database)
+    url = without_password(settings.database)
+    afresh = "" if path is None else f" To start afresh, stop Rescind and remove {path}*;"
     return [
         *lines,
-        f"Users and jobs are those of {path}. To start afresh, stop Rescind and remove {path}*;",
-        f"for a new password: rescind user passwd admin --database {settings.database}",
+        f"Users and jobs are those of {path or url}.{afresh}",
+        f"for a new password: rescind user passwd admin --database {url}",
         *curl_lines(address),
     ]
 
