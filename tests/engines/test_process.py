@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from engines.conftest import JOBS, Driver
-from process.conftest import is_alive
+from processes import is_alive
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending, StopReason
 from rescind.errors import ConfigurationError

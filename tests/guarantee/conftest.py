@@ -1,5 +1,5 @@
 """Guarantees are shown on every store."""
 
-from store.conftest import make_store, postgres_server, postgres_url, store
+from store.conftest import make_store, store
 
-__all__ = ["make_store", "postgres_server", "postgres_url", "store"]
+__all__ = ["make_store", "store"]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from process.conftest import FINAL, Service, is_alive
+from process.conftest import FINAL, Service
+from processes import is_alive
 from rescind.engines.process.tree import descendants
 
 Serve = Callable[..., Service]

@@ -119,6 +119,8 @@ class Keeper:
                 self._run = KeptRun(message)
                 self._child.send(message)
             case "permit" if run is not None and run.id == message["run"]:
+                if self._time_is_up():
+                    return  # nothing is entered when its end is due: we may have stood still
                 run.entered = run.entered or (message["allowed"] and not run.stopping)
                 self._child.send(message)
             case "stop" if run is not None and run.id == message["run"] and not run.stopping:

@@ -17,8 +17,8 @@ _SCRATCH = "rescind_check"
 
 _OBJECTS = """
 SELECT 'column ' || c.relname || '.' || a.attname AS name,
-    format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || ' ' || a.attidentity || ' '
-        || coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS definition
+    concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+        pg_get_expr(d.adbin, d.adrelid)) AS definition
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r'
@@ -26,7 +26,7 @@ WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r'
 UNION ALL
 SELECT 'constraint ' || c.relname || ' ' || pg_get_constraintdef(k.oid), ''
 FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
-WHERE k.connamespace = %(schema)s::regnamespace
+WHERE k.connamespace = %(schema)s::regnamespace AND k.contype <> 'n'  -- NOT NULL: see columns
 UNION ALL
 SELECT 'index ' || i.relname, pg_get_indexdef(i.oid)
 FROM pg_class AS i WHERE i.relnamespace = %(schema)s::regnamespace AND i.relkind = 'i'
@@ -35,7 +35,7 @@ SELECT 'trigger ' || t.tgname, pg_get_triggerdef(t.oid)
 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal
 UNION ALL
-SELECT 'function ' || proname, provolatile || prosrc
+SELECT 'function ' || proname, concat_ws(' ', provolatile, prosrc)
 FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace
 """
 

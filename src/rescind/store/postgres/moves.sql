@@ -2,6 +2,10 @@
 -- moved (id, from_status, to_status, attempt, evidence); `record` and `moved` of queries.sql are
 -- put behind it, so that a move and its events are one statement. A move locks the rows it may
 -- move in id order, or skips the locked ones: no two moves can wait for each other.
+--
+-- A condition on `locked` is judged once the row is held, as it then is. One on `job` is judged on
+-- the row as it was when the statement began, and again if it has changed since: enough for rows
+-- that nobody but the caller brings into that condition.
 
 -- name: submit
 -- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED).
@@ -47,7 +51,7 @@ locked AS MATERIALIZED (
         run_at = least(run_at, moment()),
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    WHERE job.id = locked.id AND locked.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence
 );
@@ -166,7 +170,7 @@ locked AS MATERIALIZED (
 -- cancel: of these ids, those whose own row permits it. A job that was RUNNING keeps its worker:
 -- it still holds what it held until it has stopped.
 locked AS MATERIALIZED (
-    SELECT id, status FROM job
+    SELECT id, status, cancellable_in FROM job
     WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
     ORDER BY id FOR UPDATE
 ), moved AS (
@@ -174,10 +178,10 @@ locked AS MATERIALIZED (
         status = 'CANCELLING', held_until = NULL, modified_by = :user_id, modified_at = moment()
     FROM locked
     WHERE job.id = locked.id
-        AND (job.status = 'SCHEDULED'
-            OR job.status IN ('QUEUEING', 'QUEUED', 'RUNNING')
-                AND job.status = ANY(job.cancellable_in))
-        AND (job.status <> 'RUNNING' OR :running_allowed)
+        AND (locked.status = 'SCHEDULED'
+            OR locked.status IN ('QUEUEING', 'QUEUED', 'RUNNING')
+                AND locked.status = ANY(locked.cancellable_in))
+        AND (locked.status <> 'RUNNING' OR :running_allowed)
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence
 );

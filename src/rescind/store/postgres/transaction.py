@@ -7,7 +7,6 @@ from typing import Any
 import aiosql
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
@@ -66,16 +65,9 @@ class PostgresTransaction:
         self._execute(sql(name), **parameters)
 
     def _execute(self, text: str, /, **parameters: Any) -> psycopg.Cursor[dict[str, Any]]:
-        values = {name: _adapted(value) for name, value in parameters.items()}
+        arrays = {
+            name: list(value) for name, value in parameters.items() if isinstance(value, tuple)
+        }
         return self._connection.cursor(row_factory=dict_row).execute(
-            text.encode(), {**values, **self._always}
+            text.encode(), {**parameters, **arrays, **self._always}
         )
-
-
-def _adapted(value: Any) -> Any:
-    """Sets of objects travel as JSON, other sets as arrays."""
-    if isinstance(value, tuple):
-        value = list(value)
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return Jsonb(value)
-    return value

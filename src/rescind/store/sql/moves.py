@@ -28,7 +28,9 @@ class Moves(Statements):
     """Every write to jobs; see :class:`rescind.store.protocol.JobStore`."""
 
     def submit(self, jobs: Sequence[NewJob], actor: Actor) -> list[int]:
-        return self._move(Move.SUBMIT, actor, jobs=[rows.new_job(job) for job in jobs])
+        return self._move(
+            Move.SUBMIT, actor, jobs=rows.to_json([rows.new_job(job) for job in jobs])
+        )
 
     def start(
         self, job_id: int, actor: Actor, *, hold_seconds: float, owner: int | None
@@ -56,11 +58,11 @@ class Moves(Statements):
         return sorted(jobs, key=lambda job: (job.priority, job.run_at, job.id))
 
     def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
-        given = [rows.run_end(end) for end in ends]
+        given = rows.to_json([rows.run_end(end) for end in ends])
         return set(self._move(Move.FINISH, actor, ends=given, worker=actor.by))
 
     def retry(self, actor: Actor, retries: Sequence[RunRetry]) -> set[int]:
-        given = [rows.run_retry(retry) for retry in retries]
+        given = rows.to_json([rows.run_retry(retry) for retry in retries])
         return set(self._move(Move.RETRY, actor, retries=given, worker=actor.by))
 
     def rescue(self, actor: Actor, *, limit: int) -> list[int]:
@@ -91,7 +93,7 @@ class Moves(Statements):
         return self._move(Move.FAIL, actor, unknown=unknown, limit=limit)
 
     def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
-        given = [rows.run_release(release) for release in releases]
+        given = rows.to_json([rows.run_release(release) for release in releases])
         with self._write() as transaction:
             released = transaction.rows("release", worker=worker, releases=given)
         if released:
@@ -99,7 +101,7 @@ class Moves(Statements):
         return {row["id"] for row in released}
 
     def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> None:
-        given = [rows.run_progress(progress) for progress in progresses]
+        given = rows.to_json([rows.run_progress(progress) for progress in progresses])
         with self._write() as transaction:
             transaction.run("write_progress", worker=worker, progresses=given)
 
@@ -134,7 +136,7 @@ class Moves(Statements):
     def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
         queues = sorted({value.queue for value in metadata})
         processors = sorted({value.processor for value in metadata})
-        given = [rows.metadata(value) for value in metadata]
+        given = rows.to_json([rows.metadata(value) for value in metadata])
         forgotten = timedelta(seconds=limits.WORKER_FORGOTTEN_SECONDS)
         with self._write() as transaction:
             unknown = transaction.rows("unknown_queues", queues=queues)

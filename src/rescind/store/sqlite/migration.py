@@ -50,22 +50,26 @@ def _step(connection: apsw.Connection, path: Path) -> tuple[int, int]:
 
 
 def _copy(connection: apsw.Connection, copy: Path) -> None:
-    """A whole copy of the database, or none."""
+    """A whole copy of the database, on disk, or none."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    unfinished.touch(mode=0o600)
-    with apsw.Connection(str(unfinished)) as target:
-        target.execute("PRAGMA synchronous = FULL")
-        with target.backup("main", connection, "main") as backup:
-            while not backup.done:
-                backup.step()
-    target.close()
-    file = os.open(unfinished, os.O_RDONLY)
     try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-    unfinished.replace(copy)
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        target = apsw.Connection(str(unfinished))
+        try:
+            with target.backup("main", connection, "main") as backup:
+                while not backup.done:
+                    backup.step()
+        finally:
+            target.close()
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(copy)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{copy}, the copy before the migration, cannot be written: {error.strerror}. "
+            "Nothing was changed."
+        ) from error
 
 
 def check(path: Path) -> list[str]:

@@ -1,0 +1,201 @@
+"""What PostgreSQL adds: wake-ups between processes, connections that break, locks that last."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from postgres import Server
+from rescind.clock import SystemClock
+from rescind.errors import ConfigurationError, StoreUnavailable
+from rescind.lifecycle import Status
+from rescind.model import Verdict
+from rescind.runtime.exchanger import Exchanger
+from rescind.store.postgres.database import conninfo
+from rescind.store.postgres.store import PostgresStore
+from rescind.store.protocol import Channel
+from store import harness
+from store.harness import SYSTEM, USER, new_job, place
+
+
+@pytest.fixture
+def open_store(postgres_url: str) -> Iterator[Callable[[], PostgresStore]]:
+    stores: list[PostgresStore] = []
+
+    def make() -> PostgresStore:
+        stores.append(PostgresStore(postgres_url))
+        return stores[-1]
+
+    make().add_user("ada", "hash", frozenset())
+    yield make
+    for store in stores:
+        store.close()
+
+
+class Process:
+    """What one process does with wake-ups, stepped by the test."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        self.woken: list[Channel] = []
+        store.subscribe(self.woken.append)
+        self._exchanger = Exchanger(store.exchange, SystemClock(), store.wake)
+        self.step()
+        self.woken.clear()
+
+    def step(self) -> None:
+        self._exchanger.step(SystemClock().now())
+
+    def reaches(self, other: "Process", channel: Channel) -> bool:
+        """Whether what was posted here is heard there."""
+        self.step()
+        other._exchanger.wait(0.1)
+        other.step()
+        return channel in other.woken
+
+
+def test_a_wake_up_reaches_the_other_processes(open_store: Callable[[], PostgresStore]) -> None:
+    here, there = Process(open_store()), Process(open_store())
+    harness.submit(here.store)
+    assert here.woken == [Channel.QUEUED], "at once in its own process"
+    assert there.woken == []
+    assert harness.eventually(lambda: here.reaches(there, Channel.QUEUED))
+    here.woken.clear()
+    here.step()
+    assert here.woken == [], "its own wake-up does not come back"
+
+
+def test_wake_ups_are_gathered(open_store: Callable[[], PostgresStore], postgres_url: str) -> None:
+    here = Process(open_store())
+    with psycopg.connect(postgres_url, autocommit=True) as listener:
+        listener.execute('LISTEN "rescind_queued"')
+        for _ in range(50):
+            harness.submit(here.store)
+        while here.store.exchange.pending:
+            here.step()
+        assert len(list(listener.notifies(timeout=0.2))) == 1
+
+
+@pytest.fixture
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the test may kill."""
+    server = Server(tmp_path_factory.mktemp("own"))
+    yield server
+    server.stop()
+
+
+def test_a_server_that_comes_back_is_used_again_and_everything_counts_as_heard(
+    own_server: Server,
+) -> None:
+    with own_server.database() as url:
+        store = PostgresStore(url)
+        store.add_user("ada", "hash", frozenset())
+        process = Process(store)
+        job_id = harness.submit(store)
+        own_server.kill()
+        with pytest.raises(StoreUnavailable):
+            process.step()
+        with pytest.raises(StoreUnavailable):
+            store.check()
+        with pytest.raises(StoreUnavailable):
+            store.submit([new_job()], USER)
+        own_server.start()
+        store.check()
+        assert harness.row(store, job_id).status is Status.QUEUED, "what was confirmed is there"
+        process.woken.clear()
+        process.step()
+        assert set(process.woken) == set(Channel)
+        store.close()
+
+
+def test_what_was_posted_while_the_server_was_away_is_sent_when_it_is_back(
+    own_server: Server,
+) -> None:
+    with own_server.database() as url:
+        here, there = Process(PostgresStore(url)), Process(PostgresStore(url))
+        own_server.kill()
+        here.store.exchange.post({Channel.RELEASED})
+        with pytest.raises(StoreUnavailable):
+            here.step()
+        assert here.store.exchange.pending
+        own_server.start()
+        with pytest.raises(StoreUnavailable):
+            there.step()
+        there.step()
+        there.woken.clear()
+        assert harness.eventually(lambda: here.reaches(there, Channel.RELEASED))
+        for process in (here, there):
+            process.store.close()
+
+
+def test_a_cancel_that_waits_for_another_move_judges_what_that_move_left(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    """The statement's snapshot is older than the lock it waited for."""
+    store = open_store()
+    metadata = harness.metadata(
+        idempotent=True, cancellable_in=frozenset({Status.QUEUED, Status.QUEUEING})
+    )
+    job_id = place(store, Status.RUNNING, new_job(metadata=metadata))
+    verdicts: list[dict[int, Verdict]] = []
+    with psycopg.connect(postgres_url) as rescuer:
+        rescuer.execute(
+            "UPDATE job SET status = 'QUEUED', worker = NULL, lease_expires_at = NULL"
+            " WHERE id = %s",
+            [job_id],
+        )
+        cancelling = threading.Thread(
+            target=lambda: verdicts.append(
+                store.cancel([job_id], USER, running_allowed=True, owner=None)
+            )
+        )
+        cancelling.start()
+        with psycopg.connect(postgres_url, autocommit=True) as watcher:
+            waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            assert harness.eventually(lambda: watcher.execute(waits).fetchone() is not None)
+        rescuer.commit()
+    cancelling.join()
+    assert verdicts == [{job_id: Verdict(True, Status.CANCELLING)}]
+    assert store.events(job_id)[-1].from_status is Status.QUEUED
+
+
+def test_a_long_transaction_of_somebody_else_makes_a_write_fail_and_not_hang(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    store = open_store()
+    job_id = harness.submit(store)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT 1 FROM job WHERE id = %s FOR UPDATE", [job_id])
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            store.cancel([job_id], USER, running_allowed=True, owner=None)
+        assert store.claim(SYSTEM, processors=[], limit=9) == [], "others are not held up"
+
+
+def test_every_session_has_what_the_promises_rest_on(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
+        connection.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'".encode())
+    with open_store()._database.connection() as session:
+        for setting, value in (("synchronous_commit", "on"), ("timezone", "UTC")):
+            row = session.execute(f"SHOW {setting}".encode()).fetchone()
+            assert row is not None
+            assert list(row.values()) == [value]
+
+
+def test_a_url_says_what_it_wants_and_the_rest_is_chosen() -> None:
+    text = conninfo("postgresql://db.example/rescind?connect_timeout=2")
+    assert "connect_timeout=2" in text
+    assert "tcp_user_timeout=10000" in text
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        conninfo("postgresql://user:secret@host/db?no_such_word=1")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_said_in_time(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        PostgresStore(f"postgresql:///rescind?host={tmp_path}")
