@@ -26,6 +26,7 @@ from rescind.engines.protocol import (
 from rescind.model import RunRef
 
 JOBS = "engines.jobs_for_tests"
+CLOCK = SystemClock()
 
 
 @dataclass
@@ -37,8 +38,17 @@ class Driver:
     runs: int = 0
     allow: bool = True
 
-    def start(self, name: str, grace_seconds: float = 5.0, **parameters: Any) -> RunRef:
-        """Start a run of one of the test jobs, as soon as a slot is free."""
+    def start(
+        self,
+        name: str,
+        grace_seconds: float = 5.0,
+        *,
+        seconds: float | None = None,
+        **parameters: Any,
+    ) -> RunRef:
+        """Start a run of one of the test jobs, as soon as a slot is free; it may go on for
+        ``seconds``.
+        """
         self.until(lambda: self.engine.free() > 0)
         self.runs += 1
         run = RunRef(self.runs, 1)
@@ -47,6 +57,7 @@ class Driver:
             processor=name if ":" in name else f"{JOBS}:{name}",
             parameters=parameters,
             grace_seconds=grace_seconds,
+            fence_at=None if seconds is None else CLOCK.elapsed() + seconds,
         )
         self.engine.start(order)
         return run
@@ -108,7 +119,7 @@ def make_process_engine(jobs_importable: None) -> Iterator[Callable[..., Driver]
     before = descendants(os.getpid())
 
     def make(modules: tuple[str, ...] = (JOBS,), slots: int = 1, **options: Any) -> Driver:
-        engine = ProcessEngine(modules, slots=slots, clock=SystemClock(), **options)
+        engine = ProcessEngine(modules, slots=slots, clock=CLOCK, **options)
         engines.append(engine)
         return Driver(engine)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from rescind.model import RunRef
 MakeEngine = Callable[..., Driver]
 
 
-def start_entered(driver: Driver, name: str, grace_seconds: float = 0.2, **more: object) -> RunRef:
+def start_entered(driver: Driver, name: str, grace_seconds: float = 0.2, **more: Any) -> RunRef:
     run = driver.start(name, grace_seconds, **more)
     driver.until_logged(run, "entered")
     return run

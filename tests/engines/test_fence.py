@@ -1,0 +1,121 @@
+"""A run is killed when its time is up and nobody renews it, whatever becomes of the worker."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from engines.conftest import CLOCK, JOBS, Driver
+from processes import is_alive
+from rescind.engines.process.tree import descendants
+from rescind.engines.protocol import Ending
+from rescind.lifecycle import Evidence
+from rescind.model import RunRef
+
+SECONDS = 0.5
+
+
+def test_a_run_that_nobody_renews_is_killed_without_its_grace(process: Driver) -> None:
+    run = process.start("swallows", 60, seconds=SECONDS)
+    process.until_logged(run, "entered")
+    ended = process.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
+    assert "Stopped: its lease could not be renewed in time" in process.logged(run)
+    assert process.run("echo").ending is Ending.RETURNED
+
+
+def test_a_run_that_is_renewed_goes_on(process: Driver) -> None:
+    run = process.start("waits", seconds=SECONDS)
+    end = monotonic() + 3 * SECONDS
+
+    def is_over() -> bool:
+        process.engine.extend([run], CLOCK.elapsed() + SECONDS)
+        return monotonic() > end
+
+    process.until(is_over)
+    process.engine.extend([run], CLOCK.elapsed() + 60)
+    process.stop(run)
+    assert process.end(run).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_the_renewal_of_another_run_keeps_nothing(process: Driver) -> None:
+    run = process.start("waits", seconds=SECONDS)
+    process.engine.extend([RunRef(run.job_id, run.attempt + 1)], CLOCK.elapsed() + 60)
+    assert process.end(run).ending is Ending.STOPPED
+
+
+def test_a_run_whose_time_is_up_is_not_entered(process: Driver) -> None:
+    run = process.start("waits", seconds=0)
+    ended = process.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+    assert "entered" not in process.logged(run)
+
+
+FROZEN = """
+import sys
+from rescind.clock import SystemClock
+from rescind.engines.process.engine import ProcessEngine
+from rescind.engines.protocol import Asked, Logged, Order
+from rescind.model import RunRef
+
+clock = SystemClock()
+engine = ProcessEngine([sys.argv[1]], slots=1, clock=clock)
+while not engine.free():
+    engine.poll(1)
+run = RunRef(1, 1)
+engine.start(Order(run=run, processor=sys.argv[1] + ":swallows", parameters={},
+                   grace_seconds=60, fence_at=clock.elapsed() + 1.5))
+while True:
+    for event in engine.poll(1):
+        if isinstance(event, Asked):
+            engine.permit(run, True)
+        if isinstance(event, Logged) and event.text == "entered":
+            print("entered", flush=True)
+"""
+
+
+def test_a_worker_that_stands_still_has_its_runs_killed_all_the_same(tmp_path: Path) -> None:
+    """SIGSTOP on the worker's process alone: its keepers go on, and end what they keep."""
+    script = tmp_path / "frozen.py"
+    script.write_text(FROZEN)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, str(script), JOBS], env=environment, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "entered\n"
+        worker.send_signal(signal.SIGSTOP)
+        keeper, child = sorted(descendants(worker.pid))
+        end = monotonic() + 10
+        while is_alive(child):
+            assert monotonic() < end, "the run outlived its time"
+        assert is_alive(keeper), "it has a new child for the next run"
+        worker.kill()
+
+
+def test_a_permit_that_comes_too_late_lets_nothing_in(
+    make_process_engine: Callable[..., Driver],
+) -> None:
+    """The keeper stands still when the permit comes, until the run's time is up."""
+    driver = make_process_engine()
+    driver.until(lambda: driver.engine.free() > 0)
+    [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # a test stops it
+    ends_at = CLOCK.elapsed() + 1.0
+    run = driver.start("waits", seconds=1.0)
+    asked: list[object] = []
+    while not asked:
+        asked += driver.engine.poll(1)
+    os.kill(keeper.process.pid, signal.SIGSTOP)
+    driver.engine.permit(run, True)
+    while CLOCK.elapsed() < ends_at + 0.1:
+        pass
+    os.kill(keeper.process.pid, signal.SIGCONT)
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+    assert driver.logged(run) in (
+        ["Stopped: its lease could not be renewed in time"],
+        [],
+    )
