@@ -1,5 +1,5 @@
 """The examples of the documentation are run against a whole service."""
 
-from process.conftest import serve
+from process.conftest import database, serve, started
 
-__all__ = ["serve"]
+__all__ = ["database", "serve", "started"]

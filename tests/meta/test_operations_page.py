@@ -23,17 +23,18 @@ def block(section: str, language: str) -> str:
     return str(found)
 
 
-def test_the_backup_of_a_running_service_is_sound(serve: Callable[..., "Service"]) -> None:
+def test_the_backup_of_a_running_service_is_sound(
+    serve: Callable[..., "Service"], tmp_path: Path
+) -> None:
     service = serve(jobs=("rescind.demo",))
     [job_id] = service.submit("demo_sleep__c", run_date="2099-01-01T00:00:00Z")
-    folder = service.database.parent
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     script = ["bash", "-euo", "pipefail", "-c", block("Backup", "sh")]
-    subprocess.run(script, cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    subprocess.run(script, cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
     assert service.end() == 0
     for name in ("rescind.db", "rescind.db-wal", "rescind.db-shm"):
-        (folder / name).unlink(missing_ok=True)
-    (folder / "copy.db").rename(folder / "rescind.db")
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "copy.db").rename(tmp_path / "rescind.db")
     assert serve(jobs=("rescind.demo",)).status(job_id) == "SCHEDULED"
 
 

@@ -1,4 +1,4 @@
-"""A whole service as people run it: a process of its own, reached by HTTP, ended by signals."""
+"""A whole service as people run it: processes of its own, reached by HTTP, ended by signals."""
 
 import contextlib
 import os
@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
 
 TESTS = Path(__file__).parents[1]
+LEASE_SECONDS = 8.0
+JOBS = ("rescind.demo", "process.jobs_for_tests")
 FINAL = {
     "SUCCESS",
     "CANCELLED",
@@ -24,6 +26,9 @@ FINAL = {
     "MISSED_SCHEDULE",
     "FAILED_TO_RUN",
 }
+on_both_stores = pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
+"""For tests of the whole service that no store may make a difference to."""
+on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 def show(text: str) -> None:
@@ -31,20 +36,19 @@ def show(text: str) -> None:
     sys.stdout.write(f"\n  {text}\n")
 
 
-class Service:
-    """One ``rescind serve`` and a signed-in client of it."""
+class Program:
+    """One ``rescind`` process; it has said that it is ready when this is constructed."""
 
-    def __init__(self, folder: Path, *options: str, password: str | None = None) -> None:
-        self.database = folder / "rescind.db"
+    def __init__(self, folder: Path, *arguments: str, ready: str) -> None:
         self._stderr = (folder / "stderr.txt").open("a")
         self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "rescind.cli", "serve", "--port", "0"),
-                *("--database", f"sqlite:///{self.database}", "--first-administrator"),
-                *options,
-            ],
+            [sys.executable, "-m", "rescind.cli", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(TESTS),
+                "RESCIND_LEASE_SECONDS": str(LEASE_SECONDS),
+            },
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
@@ -53,9 +57,45 @@ class Service:
         self.banner: list[str] = []
         for line in self.process.stdout:
             self.banner.append(line.rstrip("\n"))
-            if "actions/cancel" in line:
+            if ready in line:
                 break
         assert self.banner, f"it did not start: {(folder / 'stderr.txt').read_text()}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.process.poll() is None
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+        """Send a signal; the exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(seconds)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._stderr.close()
+        return status
+
+
+class Worker(Program):
+    """One ``rescind worker``."""
+
+    def __init__(self, folder: Path, database: str, *options: str) -> None:
+        super().__init__(folder, "worker", "--database", database, *options, ready="is ready")
+        self.id = self.banner[0].rpartition(" ")[2]
+
+
+class Service(Program):
+    """One ``rescind serve`` and a signed-in client of it."""
+
+    def __init__(
+        self, folder: Path, database: str, *options: str, password: str | None = None
+    ) -> None:
+        super().__init__(
+            folder,
+            *("serve", "--port", "0", "--database", database, "--first-administrator"),
+            *options,
+            ready="actions/cancel",
+        )
         self.address = self.banner[0].rpartition(" ")[2]
         if made := re.search(r"password: (\S{24})$", self.banner[1]):
             password = made[1]
@@ -93,6 +133,12 @@ class Service:
         [found] = re.findall(r"Job Stop Evidence: (\w+)", self.log(job_id))
         return str(found)
 
+    @property
+    def readiness(self) -> tuple[int, str]:
+        """What ``/readyz`` says."""
+        answer = httpx2.get(f"{self.address}/readyz", timeout=30)
+        return answer.status_code, answer.text
+
     def until(self, done: Callable[[], bool], seconds: float = 30) -> float:
         """Ask until it is so; how many seconds it took."""
         started = monotonic()
@@ -111,29 +157,62 @@ class Service:
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal; the exit status."""
         self.client.close()
-        self.process.send_signal(number)
-        status = self.process.wait(seconds)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._stderr.close()
-        return status
+        return super().end(number, seconds)
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start services in one folder; those still alive are ended when the test is over."""
-    started: list[Service] = []
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of its own, where services keep everything."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path}/rescind.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
-    def start(
-        *options: str, jobs: Sequence[str] = ("rescind.demo", "process.jobs_for_tests")
-    ) -> Service:
-        modules = [word for name in jobs for word in ("--jobs", name)]
-        password = started[-1].password if started else None
-        started.append(Service(tmp_path, *modules, *options, password=password))
-        return started[-1]
 
-    yield start
-    for service in started:
-        if service.process.poll() is None:
+AnyProgram = TypeVar("AnyProgram", bound=Program)
+Started = Callable[[AnyProgram], AnyProgram]
+
+
+@pytest.fixture
+def started() -> Iterator[Started[Any]]:
+    """Programs that are ended when the test is over, if they are still alive."""
+    programs: list[Program] = []
+
+    def keep(program: AnyProgram) -> AnyProgram:
+        programs.append(program)
+        return program
+
+    yield keep
+    for program in programs:
+        if program.alive:
             with contextlib.suppress(ProcessLookupError):
-                assert service.end() == 0
+                assert program.end() == 0
+
+
+def options_of(jobs: Sequence[str]) -> list[str]:
+    """Modules as a command's options."""
+    return [word for name in jobs for word in ("--jobs", name)]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, database: str, started: Started[Service]) -> Callable[..., Service]:
+    """Start services on one database."""
+    passwords: list[str] = []
+
+    def start(*options: str, jobs: Sequence[str] = JOBS) -> Service:
+        password = passwords[0] if passwords else None
+        service = Service(tmp_path, database, *options_of(jobs), *options, password=password)
+        passwords.append(service.password)
+        return started(service)
+
+    return start
+
+
+@pytest.fixture
+def work(tmp_path: Path, database: str, started: Started[Worker]) -> Callable[..., Worker]:
+    """Start workers on the same database."""
+
+    def start(*options: str) -> Worker:
+        return started(Worker(tmp_path, database, *options_of(JOBS), *options))
+
+    return start

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from process.conftest import Service, show
+from process.conftest import Service, on_both_stores, show
 from rescind.engines.process.tree import descendants
 
 Serve = Callable[..., Service]
@@ -22,6 +22,7 @@ def others_below(service: Service) -> set[int]:
     return {pid for pid in descendants(service.process.pid) if not ours(pid)}
 
 
+@on_both_stores
 def test_what_a_hidden_grandchild_writes_stops_growing_at_cancelled(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -46,6 +47,7 @@ def test_what_a_hidden_grandchild_writes_stops_growing_at_cancelled(
     )
 
 
+@on_both_stores
 def test_500_queued_jobs_behind_a_blocker_are_accepted_in_one_answer_and_none_starts(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -70,6 +72,7 @@ def test_500_queued_jobs_behind_a_blocker_are_accepted_in_one_answer_and_none_st
     show(f"500 QUEUED jobs: accepted in one answer after {answered * 1000:.0f} ms; started: 0")
 
 
+@on_both_stores
 def test_a_stubborn_job_is_killed_with_its_children(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("demo_stubborn__c")
@@ -83,6 +86,7 @@ def test_a_stubborn_job_is_killed_with_its_children(serve: Serve) -> None:
     show(f"demo_stubborn__c (1 s grace, 2 children): CANCELLED, KILLED after {seconds:.2f} s")
 
 
+@on_both_stores
 def test_cancel_is_heard_while_every_slot_is_busy(serve: Serve) -> None:
     service = serve("--slots", "2")
     ids = service.submit("demo_sleep__c", count=4, parameters={"seconds": 600})
@@ -99,6 +103,7 @@ def test_cancel_is_heard_while_every_slot_is_busy(serve: Serve) -> None:
     ]
 
 
+@on_both_stores
 def test_a_cancel_of_a_scheduled_job_is_settled_and_it_never_starts(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("demo_sleep__c", run_date="2099-01-01T00:00:00Z")

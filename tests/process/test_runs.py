@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from process.conftest import FINAL, Service
+from process.conftest import FINAL, Service, on_both_stores
 
 Serve = Callable[..., Service]
 
 
+@on_both_stores
 def test_the_demo_jobs_end_as_they_say(serve: Serve) -> None:
     service = serve("--slots", "4")
     [sleep] = service.submit("demo_sleep__c", parameters={"seconds": 0.1})
@@ -28,6 +29,7 @@ def test_the_demo_jobs_end_as_they_say(serve: Serve) -> None:
     assert "must be a number" in service.log(wrong)
 
 
+@on_both_stores
 def test_a_job_that_runs_too_long_is_stopped_as_timeout(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("times_out__c")
@@ -36,6 +38,7 @@ def test_a_job_that_runs_too_long_is_stopped_as_timeout(serve: Serve) -> None:
     assert "TIMEOUT after 0.3 seconds" in service.log(job_id)
 
 
+@on_both_stores
 def test_a_job_that_falls_silent_is_stopped_for_inactivity(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("falls_silent__c")
@@ -44,6 +47,7 @@ def test_a_job_that_falls_silent_is_stopped_for_inactivity(serve: Serve) -> None
     assert service.log(job_id).count(" alive\n") == 5
 
 
+@on_both_stores
 def test_a_job_that_raises_is_tried_again_as_often_as_it_may(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("fails_twice__c")
@@ -53,6 +57,7 @@ def test_a_job_that_raises_is_tried_again_as_often_as_it_may(serve: Serve) -> No
     assert [f"attempt {n}" in log for n in (1, 2, 3, 4)] == [True, True, True, False]
 
 
+@on_both_stores
 def test_a_job_runs_when_its_date_has_come(serve: Serve) -> None:
     service = serve()
     soon = datetime.now(UTC) + timedelta(seconds=0.7)
@@ -61,6 +66,7 @@ def test_a_job_runs_when_its_date_has_come(serve: Serve) -> None:
     service.until_status(job_id, "SUCCESS", seconds=10)
 
 
+@on_both_stores
 def test_start_now_runs_the_same_id(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit(
@@ -71,6 +77,7 @@ def test_start_now_runs_the_same_id(serve: Serve) -> None:
     service.until_status(job_id, "SUCCESS")
 
 
+@on_both_stores
 def test_in_profile_vault_a_started_job_queues_first_and_can_be_cancelled(serve: Serve) -> None:
     service = serve("--profile", "vault")
     first, second = service.submit("vapil_test_job__c", count=2, run_date="2099-01-01T00:00:00Z")

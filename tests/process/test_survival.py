@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from process.conftest import FINAL, Service
+from process.conftest import FINAL, Service, on_both_stores
 from processes import is_alive
 from rescind.engines.process.tree import descendants
 
@@ -28,6 +28,7 @@ def ledger(tmp_path: Path) -> Path:
     return path
 
 
+@on_both_stores
 def test_a_killed_service_loses_no_accepted_cancel_and_no_job(serve: Serve, ledger: Path) -> None:
     service = serve("--slots", "3")
     parameters = {"ledger": str(ledger)}
@@ -58,6 +59,7 @@ def test_a_killed_service_loses_no_accepted_cancel_and_no_job(serve: Serve, ledg
     assert counts == {**dict.fromkeys(cancelled, 0), plain: 1, **dict.fromkeys(kept, 1)}
 
 
+@on_both_stores
 def test_a_stopped_service_drains_and_a_deploy_is_no_cancel(serve: Serve, ledger: Path) -> None:
     (ledger.parent / "rescind.toml").write_text("drain_seconds = 1.0\n")
     service = serve("--slots", "3")
@@ -93,6 +95,7 @@ def test_a_second_signal_does_not_wait(serve: Serve, ledger: Path) -> None:
     service.until(lambda: not any(is_alive(pid) for pid in tree))
 
 
+@on_both_stores
 def test_a_killed_keeper_and_a_killed_child_are_replaced(serve: Serve) -> None:
     service = serve("--slots", "1")
 
@@ -141,7 +144,7 @@ def test_a_second_service_on_the_same_file_is_turned_away_by_name(
     serve: Serve, tmp_path: Path
 ) -> None:
     service = serve()
-    url = f"sqlite:///{service.database}"
+    url = f"sqlite:///{tmp_path}/rescind.db"
     second = rescind("serve", "--port", "0", "--database", url, folder=tmp_path)
     assert second.returncode == 3
     assert f"pid {service.process.pid}" in second.stderr
@@ -156,9 +159,12 @@ def test_a_port_in_use_is_one_clear_line(serve: Serve, tmp_path: Path) -> None:
     assert port in other.stderr
 
 
-def test_users_are_looked_after_beside_a_running_service(serve: Serve, tmp_path: Path) -> None:
+@on_both_stores
+def test_users_are_looked_after_beside_a_running_service(
+    serve: Serve, tmp_path: Path, database: str
+) -> None:
     service = serve()
-    url = f"sqlite:///{service.database}"
+    url = database
     added = subprocess.run(
         [
             *(sys.executable, "-m", "rescind.cli", "user", "add", "ci", "--password-stdin"),
