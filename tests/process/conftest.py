@@ -69,7 +69,10 @@ class Program:
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal; the exit status."""
         self.process.send_signal(number)
-        status = self.process.wait(seconds)
+        try:
+            status = self.process.wait(seconds)
+        finally:
+            self.process.kill()
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._stderr.close()
@@ -137,7 +140,7 @@ class Service(Program):
     def readiness(self) -> tuple[int, str]:
         """What ``/readyz`` says."""
         answer = httpx2.get(f"{self.address}/readyz", timeout=30)
-        return answer.status_code, answer.text
+        return answer.status_code, answer.text.strip()
 
     def until(self, done: Callable[[], bool], seconds: float = 30) -> float:
         """Ask until it is so; how many seconds it took."""

@@ -3,6 +3,8 @@ loops and worker alone; and their end by signal.
 """
 
 import asyncio
+import contextlib
+import logging
 import os
 import select
 import signal
@@ -10,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO, cast
 
 import structlog
 import uvicorn
@@ -192,8 +194,25 @@ def _banner(
     ]
 
 
+class _Unfailing:
+    """Standard error, whose end or full disk must not end the service: a line that cannot be
+    written is lost.
+    """
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def _log_to_stderr() -> None:
     """Lines for people on a terminal, JSON elsewhere; never the values of local variables."""
+    # The pool tells of every attempt to connect; that the store is away, we say ourselves.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     people = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -204,5 +223,5 @@ def _log_to_stderr() -> None:
             if people
             else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing())),
     )

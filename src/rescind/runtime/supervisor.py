@@ -62,7 +62,8 @@ class Supervisor:
             thread.join()
         for loop in self._loops:
             # What the last steps of other loops left behind: a run given back may settle now.
-            self._round(loop, wait=False)
+            if not self._round(loop, wait=False):
+                break  # the store is away, and nobody waits for it any more
 
     def _wake(self, channel: Channel) -> None:
         for loop in self._loops:
@@ -79,9 +80,12 @@ class Supervisor:
         outlives.
         """
         try:
-            next_wake = loop.step(self._clock.now())
-            if self._worker is not None and loop is self._worker and self._worker.drained:
-                self._idle.set()
+            try:
+                next_wake = loop.step(self._clock.now())
+            finally:
+                # Who has nothing to write is done, even if the store is away.
+                if self._worker is not None and loop is self._worker and self._worker.drained:
+                    self._idle.set()
             if wait:
                 loop.waiter.wait(max(0.0, (next_wake - self._clock.now()).total_seconds()))
         except StoreUnavailable as error:

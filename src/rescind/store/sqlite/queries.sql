@@ -215,8 +215,10 @@ SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL AND lease_expires_at IS NULL;
 
 -- name: check!
--- A real write, of what is so already: a full disk or a read-only file fails here.
-UPDATE user_account SET active = active WHERE id = 1;
+-- A real write that leaves nothing behind: a full disk or a read-only file fails here. What is
+-- only set to what it is already, SQLite does not write.
+INSERT INTO processor (name, seen_at) VALUES ('', :now);
+DELETE FROM processor WHERE name = '';
 
 -- name: append_log
 -- One chunk, behind the last; nothing when the worker does not hold the run any more.
