@@ -62,3 +62,37 @@ def note(context: JobContext) -> None:
     with Path(context.parameters["ledger"]).open("a") as file:
         file.write(f"{context.job_id} {context.attempt} {os.getpid()}\n")
     context.log("entered")
+
+
+@job("storm__c", grace_seconds=0.3)
+def storm(context: JobContext) -> None:
+    """Behave as told, and write down every entry, and whether an earlier run still lives."""
+    weather(context)
+
+
+@job("idempotent_storm__c", idempotent=True, grace_seconds=0.3)
+def idempotent_storm(context: JobContext) -> None:
+    weather(context)
+
+
+def weather(context: JobContext) -> None:
+    with Path(context.parameters["ledger"]).open("a+b", buffering=0) as file:
+        file.write(f"{context.job_id} {context.attempt} {os.getpid()}\n".encode())
+        file.seek(0)
+        for line in file.read().decode().splitlines():
+            job_id, attempt, pid = line.split()
+            earlier = int(job_id) == context.job_id and int(attempt) < context.attempt
+            if earlier and int(pid) != os.getpid() and Path(f"/proc/{pid}/fd/3").exists():
+                file.write(f"{job_id} OVERLAP {pid}\n".encode())
+    how = context.parameters["how"]
+    if how == "holds":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            os.setsid()
+    if how == "quick":
+        return
+    if how == "sleeps":
+        context.sleep(20)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        time.sleep(0.1)
