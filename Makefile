@@ -18,6 +18,10 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
 	$(BIN)/pytest
 
+prove: $(VENV)/dev ## the races and the storm of kills for long, about 20 minutes, with figures
+	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
+	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
+
 check: $(VENV)/dev ## lint, types, direction of dependence
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -52,4 +56,4 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/run
 	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help up test check format lock clean
+.PHONY: help up test prove check format lock clean
