@@ -58,6 +58,8 @@ class Storm:
         self.accepted: set[int] = set()
         self.killed: dict[int, datetime] = {}
         """When a process was killed, by its pid, where it had a worker."""
+        self.pids: dict[str, int] = {}
+        """Of the workers that were killed."""
         self.outages: list[tuple[datetime, datetime]] = []
         self.kills: Counter[str] = Counter()
         self.over = threading.Event()
@@ -170,6 +172,7 @@ class Storm:
         self.kills[kind] += 1
 
     def kill(self, program: Program) -> None:
+        self.pids |= {worker.id: worker.pid for worker in self.store.workers()}
         program.process.kill()
         self.killed[program.process.pid] = self.now()
         program.end(signal.SIGKILL)
@@ -275,12 +278,11 @@ def recovery_times(storm: Storm, events: dict[int, list[Event]]) -> list[float]:
     """For how long jobs stayed with a worker that had been killed; the time for which the
     database itself was away does not count.
     """
-    pids = {worker.id: worker.pid for worker in storm.store.workers()}
     times: list[float] = []
     for history in events.values():
         held_by: str | None = None
         for event in history:
-            killed_at = None if held_by is None else storm.killed.get(pids.get(held_by, 0))
+            killed_at = None if held_by is None else storm.killed.get(storm.pids.get(held_by, 0))
             if event.move is Move.CANCEL:
                 continue
             if killed_at is not None and killed_at < event.at:

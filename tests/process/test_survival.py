@@ -11,6 +11,7 @@ import pytest
 
 from process.conftest import FINAL, Service, on_both_stores
 from processes import is_alive
+from rescind import wiring
 from rescind.engines.process.tree import descendants
 
 Serve = Callable[..., Service]
@@ -192,3 +193,16 @@ def test_the_database_and_the_password_are_kept(serve: Serve) -> None:
     assert service.status(job_id) == "SUCCESS"
     assert "password:" not in service.banner[1]
     assert any("start afresh" in line for line in service.banner)
+
+
+def test_a_killed_service_is_no_worker_any_more_when_the_next_has_started(
+    serve: Serve, database: str
+) -> None:
+    serve().end(signal.SIGKILL)
+    service = serve()
+    store = wiring.open_store(database)
+    [worker] = store.workers()
+    assert worker.pid == service.process.pid
+    assert service.end() == 0
+    assert store.workers() == []
+    store.close()

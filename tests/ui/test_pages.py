@@ -50,6 +50,15 @@ def test_who_may_not_read_jobs_sees_their_own_alone(api: TestClient, store: Stor
     assert answer.text.replace(f"[{foreign}]", "[999]") == api.get("/jobs/999").text
 
 
+def test_who_may_read_all_jobs_sees_the_workers(api: TestClient, store: Store) -> None:
+    harness.register(store)
+    page = signed_in(api).get("/").text
+    assert re.search(
+        r"Workers.*?<td>here</td>.*?worker-1.*?<td>7</td>.*?<td>2</td>", page, re.DOTALL
+    )
+    assert "worker-1" not in signed_in(api, "nobody").get("/").text
+
+
 def test_a_page_of_jobs_leads_to_the_older_ones(api: TestClient, store: Store) -> None:
     ids = store.submit([harness.new_job() for _ in range(60)], harness.USER)
     page = signed_in(api).get("/").text

@@ -105,8 +105,8 @@ def first_administrator(store: Store) -> tuple[str, str] | None:
     if store.users():
         return None
     name, password = "admin", ids.password()
-    add_user(store, name, password, list(Permission))
-    return name, password
+    made = store.add_user(name, _hasher.hash(password), frozenset(Permission))
+    return None if made is None else (name, password)  # None: another process was quicker
 
 
 def _existing(store: Store, name: str) -> User:

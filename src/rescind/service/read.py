@@ -1,4 +1,4 @@
-"""Read one job, its log, and the latest jobs."""
+"""Read one job, its log, the latest jobs, and who runs them."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.lifecycle import FINAL, Move
-from rescind.model import Job, StoredLogChunk
+from rescind.model import Job, LiveWorker, StoredLogChunk
 from rescind.service.policy import Caller, readable_owner
 from rescind.store.protocol import JobStore
 from rescind.wire.dates import format_instant
@@ -35,6 +35,11 @@ def latest_jobs(store: JobStore, caller: Caller, *, below: int = limits.JOB_ID_M
     return store.latest_jobs(
         limit=limits.PAGE_JOBS_DEFAULT, below=below, owner=readable_owner(caller)
     )
+
+
+def workers(store: JobStore, caller: Caller) -> list[LiveWorker]:
+    """The workers that live, or ended without a word; none for who may not read all jobs."""
+    return store.workers() if readable_owner(caller) is None else []
 
 
 def log(store: JobStore, caller: Caller, job_id: int) -> str:

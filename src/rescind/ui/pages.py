@@ -36,7 +36,7 @@ _HEADERS = {
 def front(context: Context, request: Request) -> Text:
     """What Rescind is, how to use it, and the jobs for who is signed in."""
     if request.caller is None:
-        return _page("front.html", request, jobs=None, older=None)
+        return _page("front.html", request, jobs=None)
     below = request.query.get("below", "")
     page = read.latest_jobs(
         context.store,
@@ -44,7 +44,8 @@ def front(context: Context, request: Request) -> Text:
         below=min(int(below), limits.JOB_ID_MAX) if _ID.fullmatch(below) else limits.JOB_ID_MAX,
     )
     older = page[-1].id if len(page) == limits.PAGE_JOBS_DEFAULT else None
-    return _page("front.html", request, jobs=page, older=older)
+    workers = read.workers(context.store, request.caller)
+    return _page("front.html", request, jobs=page, older=older, workers=workers)
 
 
 def job(context: Context, request: Request) -> Text:

@@ -200,6 +200,7 @@ RETURNING id;
 -- name: end_leases!
 -- Every lease is over: the owner of this file has just taken it, so no worker of it lives.
 UPDATE job SET lease_expires_at = 0 WHERE worker IS NOT NULL AND lease_expires_at IS NULL;
+DELETE FROM worker;
 
 -- name: write_progress!
 -- How far runs have come, unless they are no longer running.
