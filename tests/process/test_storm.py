@@ -54,7 +54,7 @@ class Storm:
         self.workers: list[Worker] = []
         self.submitted: list[int] = []
         self.condemned: list[int] = []
-        """Those that may be cancelled; the others run, unless something befalls them."""
+        """Those that are cancelled; the others run, unless something befalls them."""
         self.accepted: set[int] = set()
         self.killed: dict[int, datetime] = {}
         """When a process was killed, by its pid, where it had a worker."""
@@ -121,7 +121,7 @@ class Storm:
                 for item in self.ask(client, "", items):
                     assert isinstance(item, dict)
                     self.submitted.append(item["data"]["id"])
-                    if not spared:
+                    if not spared or own.random() < 0.4:
                         self.condemned.append(item["data"]["id"])
                 CALM.wait(0.1)
 
