@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import sys
@@ -129,7 +128,7 @@ class _Stop:
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write)
         self._hear = _nothing
-        select.select([read], (), ())
+        os.read(read, 1)
 
     def draining(self) -> None:
         """From now on, a signal ends this process at once."""

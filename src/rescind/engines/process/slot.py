@@ -72,8 +72,13 @@ class Slot:
         """Put off the end of a run, if it is this keeper's."""
         with self._lock:
             # One that stands still must not be sent so much that it holds up its worker.
-            if self.run == run and select.select((), [self.socket], (), 0)[1]:
+            if self.run == run and self._writable():
                 self._send(message)
+
+    def _writable(self) -> bool:
+        poll = select.poll()
+        poll.register(self.socket, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def _send(self, message: Message) -> None:
         """A keeper that is gone is noticed when it is read from. One that does not read for a

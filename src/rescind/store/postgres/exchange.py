@@ -67,10 +67,11 @@ class PostgresExchange:
 
     def wait(self, seconds: float) -> None:
         """See :meth:`Exchange.wait`."""
-        waiting = [self._wake_read]
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
         if self._connection is not None:
-            waiting.append(self._connection.fileno())
-        select.select(waiting, (), (), seconds)
+            poll.register(self._connection.fileno(), select.POLLIN)
+        poll.poll(seconds * 1000)
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 512):
                 pass
