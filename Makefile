@@ -18,8 +18,9 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
 	$(BIN)/pytest
 
-prove: $(VENV)/dev ## the races and the storm of kills for long, about 20 minutes, with figures
+prove: $(VENV)/dev ## races, stops and kills for long, about 25 minutes, with figures
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
+	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
 
 check: $(VENV)/dev ## lint, types, direction of dependence

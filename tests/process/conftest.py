@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,16 @@ on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def show(text: str) -> None:
     """Print a figure, for who runs the tests with ``-s``."""
     sys.stdout.write(f"\n  {text}\n")
+
+
+def figures(times: Sequence[float]) -> str:
+    """Of times in seconds: how many, median, 99th percentile, worst."""
+    ordered = sorted(times)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return (
+        f"{len(ordered)}, median {statistics.median(ordered):.3f} s, p99 {p99:.3f} s, "
+        f"worst {ordered[-1]:.3f} s"
+    )
 
 
 class Program:

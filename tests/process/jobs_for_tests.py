@@ -84,7 +84,7 @@ def weather(context: JobContext) -> None:
             earlier = int(job_id) == context.job_id and int(attempt) < context.attempt
             if earlier and int(pid) != os.getpid() and Path(f"/proc/{pid}/fd/3").exists():
                 file.write(f"{job_id} OVERLAP {pid}\n".encode())
-    how = context.parameters["how"]
+    how, seconds = context.parameters["how"], context.parameters.get("seconds", 2)
     if how == "holds":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if os.fork() == 0:
@@ -92,8 +92,8 @@ def weather(context: JobContext) -> None:
     if how == "quick":
         return
     if how == "sleeps":
-        context.sleep(2)
+        context.sleep(seconds)
         return
-    end = time.monotonic() + 2
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.1)

@@ -19,9 +19,9 @@ UNAVAILABLE = (503, "unavailable")
 
 
 @pytest.fixture
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def own_server() -> Iterator[Server]:
     """A server that the test may kill."""
-    server = Server(tmp_path_factory.mktemp("own"))
+    server = Server()
     yield server
     server.stop()
 

@@ -5,7 +5,6 @@ that was promised is lost. ``STORM_SECONDS`` lets it blow for longer, ``STORM_SE
 import os
 import random
 import signal
-import statistics
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from process.conftest import (
     Program,
     Service,
     Worker,
+    figures,
     options_of,
     show,
 )
@@ -230,10 +230,8 @@ def is_kind(pid: int, kind: str) -> bool:
 
 
 @pytest.fixture
-def storm(
-    tmp_path: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Storm]:
-    server = Server(tmp_path_factory.mktemp("own"))
+def storm(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Storm]:
+    server = Server()
     with server.database() as url:
         database = url if request.param == "postgres" else f"sqlite:///{tmp_path}/rescind.db"
         storm = Storm(tmp_path, database, server)
@@ -313,19 +311,11 @@ def report(
         f"kills: {kills}; ends: {dict(sorted(statuses.items()))}"
     )
     if recoveries:
-        show(
-            f"{len(recoveries)} jobs of killed workers recovered: "
-            f"median {statistics.median(recoveries):.2f} s, worst {recoveries[-1]:.2f} s"
-        )
+        show(f"jobs of killed workers recovered: {figures(recoveries)}")
     stops: dict[str, list[float]] = defaultdict(list)
     for job_id, history in events.items():
         if history[-1].move is Move.SETTLE:
             seconds = (history[-1].at - history[-2].at).total_seconds()
             stops[str(jobs[job_id].evidence)].append(seconds)
     for evidence, times in sorted(stops.items()):
-        times.sort()
-        p99 = times[min(len(times) - 1, int(len(times) * 0.99))]
-        show(
-            f"{evidence}: {len(times)} from acceptance to CANCELLED, "
-            f"median {statistics.median(times):.3f} s, p99 {p99:.3f} s, worst {times[-1]:.3f} s"
-        )
+        show(f"{evidence}: {figures(times)} from acceptance to CANCELLED")

@@ -79,9 +79,9 @@ def test_wake_ups_are_gathered(open_store: Callable[[], PostgresStore], postgres
 
 
 @pytest.fixture
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def own_server() -> Iterator[Server]:
     """A server that the test may kill."""
-    server = Server(tmp_path_factory.mktemp("own"))
+    server = Server()
     yield server
     server.stop()
 
