@@ -53,6 +53,8 @@ FRAME_BYTES_MAX = 1024 * 1024
 TERMINATE_SECONDS = 0.25
 """Between SIGTERM and SIGKILL."""
 KEEPER_RESTART_SECONDS = 1.0
+KEEPER_LOOK_SECONDS = 0.5
+"""After a suspension, a run whose time is up is killed this late at the most."""
 DESCRIBE_SECONDS_MAX = 120.0
 SLOTS_MAX = 1_000
 
@@ -68,6 +70,8 @@ PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 8, 1_024
 LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 10.0, 8.0, 3_600.0
 LEASE_RENEWALS = 3
 """A lease is renewed this often in its time."""
+RENEW_AGAIN_SECONDS = 0.3
+"""When somebody else held the row of a run."""
 LEASE_MARGIN_SECONDS = 4.0
 """A run whose lease was not renewed is killed this long before the lease is over."""
 
@@ -81,16 +85,22 @@ DUE_SECONDS_MIN = 0.01
 LOOP_BATCH_JOBS_MAX = 500
 LOOP_ERROR_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
+SCHEMA_POLL_SECONDS = 5.0
 WORKER_FORGOTTEN_SECONDS = 86_400
 """A worker that has not been heard of for so long is forgotten."""
 DRAIN_SECONDS_DEFAULT = 10.0
 STOP_SECONDS_MAX = 10.0
 """Beyond draining and grace: for ending processes, and for a store that is away."""
 FAIL_POLL_SECONDS = 60.0
+FAIL_GAP_SECONDS = 60.0
+FAIL_SETTLE_SECONDS = 600.0
+"""After such a gap, workers have this long to say that they live before a job is given up."""
 READY_CHECK_SECONDS = 1.0
 
 # SQLite
 SQLITE_BUSY_SECONDS_MAX = 10.0
+SQLITE_WAL_TRIES, SQLITE_WAL_TRY_SECONDS = 500, 0.01
+"""To bring a new file to its journal mode, while others do the same."""
 SQLITE_READERS_MAX = 32
 """More than all that read at once, so that a slow read never holds up a cancel."""
 
@@ -103,6 +113,8 @@ POSTGRES_CONNECTIONS_MAX = WRITE_REQUESTS_MAX + READ_REQUESTS_MAX + LOGIN_REQUES
 """For all requests and all loops at once."""
 POSTGRES_WAIT_SECONDS_MAX = 5.0
 """For a connection of the pool, or for the server to be there at all."""
+POSTGRES_TRIES = 10
+"""In that time."""
 POSTGRES_RECONNECT_SECONDS = 1.0
 """Who waits for a connection makes the pool try again after this long."""
 POSTGRES_LOCK_SECONDS_MAX = 5.0

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from rescind.config import Settings, sqlite_path
 from rescind.engines.inline import InlineEngine
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
-from rescind.errors import ConfigurationError, StoreUnavailable
+from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
 from rescind.runtime.exchanger import Exchanger
@@ -28,6 +29,7 @@ from rescind.runtime.loop import Loop
 from rescind.runtime.renewer import Renewer
 from rescind.runtime.rescuer import Rescuer
 from rescind.runtime.scheduler import Scheduler
+from rescind.runtime.schema_guard import SchemaGuard
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.supervisor import Supervisor
 from rescind.runtime.worker import Worker
@@ -84,6 +86,8 @@ class Service:
     def __init__(self, settings: Settings, *, run_worker: bool = True) -> None:
         self._settings = settings
         self._stack = ExitStack()
+        self.fatal: SchemaError | None = None
+        """Why this process cannot go on."""
         with ExitStack() as undo:
             undo.callback(self._stack.close)
             self._build(SystemClock(), run_worker=run_worker)
@@ -92,7 +96,13 @@ class Service:
     def _build(self, clock: Clock, *, run_worker: bool) -> None:
         backend = _backend(self._settings, clock, self._stack)
         self.store = store = backend.store
-        loops: list[Loop] = [*backend.loops, Scheduler(store), Canceller(store), Rescuer(store)]
+        loops: list[Loop] = [
+            *backend.loops,
+            Scheduler(store),
+            Canceller(store),
+            Rescuer(store),
+            SchemaGuard(store),
+        ]
         self.worker: Worker | None = None
         if run_worker:
             engine = _engine(self._settings, clock, backend.keepers)
@@ -105,9 +115,15 @@ class Service:
                 loops.append(
                     Renewer(store, engine, clock, worker_id=worker_id, lease_seconds=lease_seconds)
                 )
-        self.supervisor = Supervisor(store, clock, loops, self.worker)
+        self.supervisor = Supervisor(store, clock, loops, self.worker, self._end)
         context = Context(store=store, settings=self._settings, health=Health(store, clock))
         self.application: ASGIApp = application(context, clock, ALL_ROUTES)
+
+    def _end(self, error: SchemaError) -> None:
+        """End this process as SIGTERM does, and say why when it has ended."""
+        if self.fatal is None:
+            self.fatal = error
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def start(self) -> None:
         """Start the loops."""
@@ -137,6 +153,7 @@ def _backend(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
 
 def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
     """One process owns the file; what an earlier owner ran has stopped before this returns."""
+    path = path.resolve()  # its locks stand beside the file itself, whatever leads to it
     owner = FileOwner(path)
     stack.callback(owner.close)
     sqlite.migrate(path)

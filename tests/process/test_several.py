@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
+import psycopg
 import pytest
 
 from process.conftest import LEASE_SECONDS, Service, Worker, on_postgres, show
 from processes import is_alive
 from rescind import wiring
+from rescind.cli.exits import Exit
 from rescind.engines.process.tree import descendants
 from rescind.lifecycle import Move, Status
 from rescind.store.protocol import Store
+from rescind.store.sql.versions import SCHEMA_VERSION
 from store import harness
 
 pytestmark = on_postgres
@@ -187,6 +190,22 @@ def test_a_worker_that_is_told_to_stop_drains_and_others_go_on(
     assert [worker.id for worker in store.workers()] == [other.id]
     service.cancel(again)
     service.until_status(again, "CANCELLED")
+
+
+def test_a_process_that_is_left_two_versions_behind_ends_and_says_so(
+    serve: Serve, work: Work, database: str, tmp_path: Path
+) -> None:
+    service, worker = serve("--no-worker"), work()
+    with psycopg.connect(database, autocommit=True) as administrator:
+        administrator.execute("UPDATE schema_version SET version = version + 1")
+        assert service.readiness == (200, "ready"), "one step ahead is served"
+        administrator.execute("UPDATE schema_version SET version = version + 1")
+    for program in (service, worker):
+        assert program.process.wait(30) == Exit.SCHEMA
+        program.end()
+    said = (tmp_path / "stderr.txt").read_text()
+    assert f"schema version {SCHEMA_VERSION + 2}" in said
+    assert f"serves {SCHEMA_VERSION} and {SCHEMA_VERSION + 1}" in said
 
 
 def test_one_living_process_is_enough(serve: Serve, work: Work, store: Store, ledger: Path) -> None:

@@ -76,8 +76,7 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
             asyncio.run(server.serve(sockets=[listener]))
         finally:
             stop.draining()
-            _log.info("draining", seconds=settings.drain_seconds)
-            service.stop()
+            _drain(service, settings)
 
 
 def work(settings: Settings) -> None:
@@ -100,8 +99,14 @@ def work(settings: Settings) -> None:
         stop.wait()
     finally:
         stop.draining()
-        _log.info("draining", seconds=settings.drain_seconds)
-        service.stop()
+        _drain(service, settings)
+
+
+def _drain(service: Service, settings: Settings) -> None:
+    _log.info("draining", seconds=settings.drain_seconds)
+    service.stop()
+    if service.fatal is not None:
+        raise service.fatal
 
 
 class _Stop:

@@ -41,7 +41,9 @@ class Renewer:
         renewed = self._store.renew(self._worker_id)
         if renewed:
             self._engine.extend(renewed, fence_at(asked_at, self._lease_seconds))
-        return now + timedelta(seconds=self._lease_seconds / limits.LEASE_RENEWALS)
+        whole = len(renewed) >= len(self._store.held(self._worker_id))
+        wait = self._lease_seconds / limits.LEASE_RENEWALS
+        return now + timedelta(seconds=wait if whole else limits.RENEW_AGAIN_SECONDS)
 
 
 def fence_at(asked_at: float, lease_seconds: float) -> float:

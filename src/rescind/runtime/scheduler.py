@@ -19,12 +19,18 @@ class Scheduler:
         self.waiter = EventWaiter()
         self._store = store
         self._actor = Actor(by=self.name)
+        self._looked_at = EPOCH
         self._fail_at = EPOCH
 
     def step(self, now: datetime) -> datetime:
         """Queue what is due, fail what nothing can run."""
         exhaust(lambda limit: self._store.stage(self._actor, limit=limit))
         exhaust(lambda limit: self._store.queue(self._actor, limit=limit))
+        if now - self._looked_at > timedelta(seconds=limits.FAIL_GAP_SECONDS):
+            # We have just started, the store was away, or we stood still: so may have the workers,
+            # and have not said yet that they live.
+            self._fail_at = now + timedelta(seconds=limits.FAIL_SETTLE_SECONDS)
+        self._looked_at = now
         if now >= self._fail_at:
             self._fail_at = now + timedelta(seconds=limits.FAIL_POLL_SECONDS)
             exhaust(self._fail)

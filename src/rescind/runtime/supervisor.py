@@ -1,13 +1,13 @@
 """The supervisor: the one owner of threads. It drives each loop on a thread of its own."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from rescind import limits
 from rescind.clock import Clock
-from rescind.errors import StoreUnavailable
+from rescind.errors import SchemaError, StoreUnavailable
 from rescind.runtime.loop import Loop
 from rescind.runtime.worker import Worker
 from rescind.store.protocol import Channel, Store
@@ -19,10 +19,17 @@ class Supervisor:
     """Runs loops until told to stop."""
 
     def __init__(
-        self, store: Store, clock: Clock, loops: Sequence[Loop], worker: Worker | None
+        self,
+        store: Store,
+        clock: Clock,
+        loops: Sequence[Loop],
+        worker: Worker | None,
+        on_fatal: Callable[[SchemaError], None],
     ) -> None:
+        """``on_fatal`` is told, from any thread, that the process must end."""
         self._clock = clock
         self._worker = worker
+        self._on_fatal = on_fatal
         self._loops = [*loops, *([] if worker is None else [worker])]
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -73,7 +80,13 @@ class Supervisor:
     def _drive(self, loop: Loop) -> None:
         while not self._stopping.is_set():
             if not self._round(loop):
-                self._stopping.wait(limits.LOOP_ERROR_SECONDS)
+                self._pause(loop)
+
+    def _pause(self, loop: Loop) -> None:
+        """Wait before the next try, as the loop waits: the worker hears its engine meanwhile."""
+        until = self._clock.elapsed() + limits.LOOP_ERROR_SECONDS
+        while (left := until - self._clock.elapsed()) > 0 and not self._stopping.is_set():
+            loop.waiter.wait(left)
 
     def _round(self, loop: Loop, *, wait: bool = True) -> bool:
         """One step, and the wait for the next; False when something went wrong, which a loop
@@ -88,6 +101,9 @@ class Supervisor:
                     self._idle.set()
             if wait:
                 loop.waiter.wait(max(0.0, (next_wake - self._clock.now()).total_seconds()))
+        except SchemaError as error:
+            self._on_fatal(error)
+            return False
         except StoreUnavailable as error:
             _log.warning("store unavailable", loop=loop.name, error=str(error))
             return False

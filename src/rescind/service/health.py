@@ -4,10 +4,14 @@ time: a real write would be a brake on everything else.
 
 import threading
 
+import structlog
+
 from rescind import limits
 from rescind.clock import Clock
 from rescind.errors import StoreUnavailable
 from rescind.store.protocol import Store
+
+_log = structlog.get_logger()
 
 
 class Health:
@@ -32,5 +36,8 @@ class Health:
         try:
             self._store.check()
         except StoreUnavailable:
+            return False
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it cannot serve; it is logged
+            _log.exception("the store cannot be checked")
             return False
         return True

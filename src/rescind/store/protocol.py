@@ -287,6 +287,12 @@ class Store(JobStore, AccountStore, Protocol):
         """Call ``listener`` after commits that may interest a loop. It must not block."""
         ...
 
+    def require_schema(self) -> None:
+        """Raise SchemaError when the database has come to a schema that this program does not
+        serve.
+        """
+        ...
+
     def check(self) -> None:
         """Raise StoreUnavailable unless the store can be read and written right now."""
         ...

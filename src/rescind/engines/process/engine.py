@@ -242,13 +242,13 @@ class ProcessEngine:
         if not self._group_only:
             self._end_strays()
         if keeper.run is not None:
-            stopped = Ending.STOPPED if keeper.stopping else Ending.DIED
+            ending = Ending.STOPPED if keeper.stopping else Ending.DIED
             self._end(
                 keeper,
                 Ended(
                     run=keeper.run,
-                    ending=stopped,
-                    evidence=Evidence.KILLED,
+                    ending=ending if keeper.permitted else Ending.NOT_ENTERED,
+                    evidence=Evidence.KILLED if keeper.permitted else Evidence.NEVER_STARTED,
                     error="The process that kept the job was killed, and the job with it.",
                 ),
             )

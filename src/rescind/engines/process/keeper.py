@@ -94,7 +94,9 @@ class Keeper:
                 poll.register(number, select.POLLIN)
         timeout: float | None = None
         if self._run is not None and self._run.ends_at is not None:
-            timeout = max(0.0, self._run.ends_at - self._clock.elapsed()) * 1000
+            # The system's wait does not count a suspension; our clock does.
+            seconds = min(self._run.ends_at - self._clock.elapsed(), limits.KEEPER_LOOK_SECONDS)
+            timeout = max(0.0, seconds) * 1000
         poll.poll(timeout)
         _drain(self._wakeups)
 

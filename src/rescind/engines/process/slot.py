@@ -46,18 +46,21 @@ class Slot:
         self.was_ready = False
         self.run: RunRef | None = None
         self.stopping = False
+        self.permitted = False
+        """Whether the run may have entered its function."""
         self._lock = threading.Lock()
 
     def start(self, run: RunRef, message: Message) -> None:
         """Start a run."""
         with self._lock:
-            self.run, self.stopping = run, False
+            self.run, self.stopping, self.permitted = run, False, False
             self._send(message)
 
     def permit(self, run: RunRef, message: Message) -> None:
         """Answer a run, if it is this keeper's."""
         with self._lock:
             if self.run == run:
+                self.permitted = self.permitted or bool(message["allowed"])
                 self._send(message)
 
     def stop(self, run: RunRef, message: Message) -> None:
@@ -77,7 +80,10 @@ class Slot:
 
     def _writable(self) -> bool:
         poll = select.poll()
-        poll.register(self.socket, select.POLLOUT)
+        try:
+            poll.register(self.socket, select.POLLOUT)
+        except ValueError:  # closed just now
+            return False
         return bool(poll.poll(0))
 
     def _send(self, message: Message) -> None:

@@ -1,7 +1,7 @@
 """Connections to one PostgreSQL database: a pool, what each is set to, errors translated."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -14,6 +14,8 @@ from rescind import limits
 from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.store.postgres.transaction import Connection
 from rescind.store.sql import versions
+
+_TRY_SECONDS = limits.POSTGRES_WAIT_SECONDS_MAX / limits.POSTGRES_TRIES
 
 
 @contextmanager
@@ -60,8 +62,22 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection whose transaction is committed, and on disk, when the block is left."""
-        with translated(), self._pool.connection() as connection:
-            yield connection
+        with translated():
+            connection = self._take()
+            try:
+                with connection:  # commits, or rolls back
+                    yield connection
+            finally:
+                self._pool.putconn(connection)
+
+    def _take(self) -> Connection:
+        """The pool gives up on a server that is away, and only who asks anew makes it try again:
+        so ask often, and wait briefly.
+        """
+        for _ in range(limits.POSTGRES_TRIES - 1):
+            with suppress(PoolTimeout):
+                return self._pool.getconn(_TRY_SECONDS)
+        return self._pool.getconn(_TRY_SECONDS)
 
     def close(self) -> None:
         """Close every connection."""

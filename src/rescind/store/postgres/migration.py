@@ -1,6 +1,9 @@
 """The schema of a PostgreSQL database: made, migrated, checked."""
 
-from psycopg import errors
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import IsolationLevel, errors
 
 from rescind import limits
 from rescind.errors import StoreUnavailable
@@ -46,7 +49,9 @@ def migrate(url: str) -> tuple[int, int]:
     Of several processes one does it. Raises SchemaError when the database is too new for this
     program, StoreUnavailable when a table it must change stays busy.
     """
-    with translated(), connect(url) as connection, connection.transaction():
+    with _refused(), translated(), connect(url) as connection:
+        # What is seen must be as it is once the lock is held.
+        connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         # Waiting for a busy table would make all others wait behind the migration.
         connection.execute(f"SET LOCAL lock_timeout = '{limits.POSTGRES_LOCK_SECONDS_MAX}s'")
@@ -62,6 +67,15 @@ def migrate(url: str) -> tuple[int, int]:
             ) from error
         connection.execute("UPDATE schema_version SET version = %s", (after,))
     return before, after
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What the database does not let this role do, or has already of somebody else."""
+    try:
+        yield
+    except errors.ProgrammingError as error:
+        raise StoreUnavailable(f"The database refused the migration: {error}") from error
 
 
 def check(url: str) -> list[str]:

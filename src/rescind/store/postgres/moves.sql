@@ -41,7 +41,7 @@ moved AS (
 locked AS MATERIALIZED (
     SELECT id, status FROM job
     WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
-    FOR UPDATE
+    FOR NO KEY UPDATE
 ), moved AS (
     UPDATE job SET
         status = CASE WHEN CAST(:hold AS interval) > interval '0' THEN 'QUEUEING' ELSE 'QUEUED' END,
@@ -60,7 +60,7 @@ locked AS MATERIALIZED (
 -- stage: scheduled jobs whose time has come.
 locked AS MATERIALIZED (
     SELECT id, status FROM job WHERE status = 'SCHEDULED' AND run_at <= moment()
-    ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY run_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'QUEUED', queued_at = moment(), modified_by = :user_id, modified_at = moment()
@@ -74,7 +74,7 @@ locked AS MATERIALIZED (
 -- queue: jobs whose start hold has passed.
 locked AS MATERIALIZED (
     SELECT id, status FROM job WHERE status = 'QUEUEING' AND held_until <= moment()
-    ORDER BY held_until, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY held_until, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'QUEUED', queued_at = moment(), held_until = NULL,
@@ -90,7 +90,7 @@ locked AS MATERIALIZED (
 locked AS MATERIALIZED (
     SELECT id, status FROM job
     WHERE status = 'QUEUED' AND processor = ANY(:processors)
-    ORDER BY priority, run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY priority, run_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'RUNNING', attempt = attempt + 1, worker = :worker, started_at = moment(),
@@ -110,7 +110,7 @@ ended AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:ends AS jsonb)) AS e (
         id bigint, attempt integer, status text, evidence text, error text, result text)
 ), locked AS MATERIALIZED (
-    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR UPDATE OF job
+    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 ), moved AS (
     UPDATE job SET
         status = ended.status, evidence = ended.evidence, error = ended.error,
@@ -128,7 +128,7 @@ ended AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:retries AS jsonb)) AS e (
         id bigint, attempt integer, evidence text, error text, delay_milliseconds bigint)
 ), locked AS MATERIALIZED (
-    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR UPDATE OF job
+    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 ), moved AS (
     UPDATE job SET
         status = 'SCHEDULED', evidence = ended.evidence, error = ended.error,
@@ -148,7 +148,7 @@ locked AS MATERIALIZED (
     SELECT id, status, idempotent OR evidence IS NOT DISTINCT FROM 'NEVER_STARTED' AS again
     FROM job
     WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= moment()
-    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = CASE WHEN again THEN 'QUEUED' ELSE 'ERRORS_ENCOUNTERED' END,
@@ -172,7 +172,7 @@ locked AS MATERIALIZED (
 locked AS MATERIALIZED (
     SELECT id, status, cancellable_in FROM job
     WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
-    ORDER BY id FOR UPDATE
+    ORDER BY id FOR NO KEY UPDATE
 ), moved AS (
     UPDATE job SET
         status = 'CANCELLING', held_until = NULL, modified_by = :user_id, modified_at = moment()
@@ -194,7 +194,7 @@ locked AS MATERIALIZED (
     SELECT id, status FROM job
     WHERE status = 'CANCELLING'
         AND (worker IS NULL OR evidence IS NOT NULL OR lease_expires_at <= moment())
-    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'CANCELLED',
@@ -211,7 +211,7 @@ locked AS MATERIALIZED (
 -- name: miss
 -- miss: occurrences that were found too late.
 locked AS MATERIALIZED (
-    SELECT id, status FROM job WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
+    SELECT id, status FROM job WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 ), moved AS (
     UPDATE job SET
         status = 'MISSED_SCHEDULE', finished_at = moment(),
@@ -232,7 +232,7 @@ locked AS MATERIALIZED (
             SELECT 1 FROM processor
             WHERE processor.name = job.processor
                 AND processor.seen_at > moment() - CAST(:unknown AS interval))
-    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'FAILED_TO_RUN', finished_at = moment(), held_until = NULL,

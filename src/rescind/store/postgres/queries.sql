@@ -18,6 +18,10 @@ SELECT id, to_status FROM moved ORDER BY id;
 -- The store's clock.
 SELECT moment() AS now;
 
+-- name: schema_version
+-- Which schema the database has.
+SELECT version FROM schema_version;
+
 -- name: check!
 -- A real write, of what is so already.
 UPDATE schema_version SET version = version;
@@ -34,7 +38,7 @@ WITH released AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:releases AS jsonb)) AS e (
         id bigint, attempt integer, evidence text)
 ), locked AS MATERIALIZED (
-    SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR UPDATE OF job
+    SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 )
 UPDATE job SET evidence = released.evidence, lease_expires_at = 'epoch'
 FROM locked JOIN released USING (id)
@@ -48,7 +52,7 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:progresses AS jsonb)) AS e (
         id bigint, attempt integer, done bigint, total bigint)
 ), locked AS MATERIALIZED (
-    SELECT job.id FROM job JOIN given USING (id) ORDER BY job.id FOR UPDATE OF job
+    SELECT job.id FROM job JOIN given USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 )
 UPDATE job SET progress_done = given.done, progress_total = given.total
 FROM locked JOIN given USING (id)
@@ -56,11 +60,12 @@ WHERE job.id = locked.id AND job.attempt = given.attempt
     AND job.status = 'RUNNING' AND job.worker = :worker;
 
 -- name: renew
--- Every lease of this worker that it has not given back and that is not over lasts anew.
+-- Every lease of this worker that it has not given back and that is not over lasts anew; but for
+-- those of rows that somebody else holds just now: they must not hold up the others.
 WITH locked AS MATERIALIZED (
     SELECT id FROM job
     WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL
-    ORDER BY id FOR UPDATE
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE job SET lease_expires_at = moment() + CAST(:lease AS interval)
 FROM locked
@@ -145,7 +150,7 @@ DELETE FROM worker WHERE id = :worker;
 -- Workers that nobody has heard of for long.
 DELETE FROM worker WHERE id IN (
     SELECT id FROM worker WHERE seen_at <= moment() - CAST(:forgotten AS interval)
-    ORDER BY id FOR UPDATE SKIP LOCKED);
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: workers
 -- Those that live, or ended without a word.

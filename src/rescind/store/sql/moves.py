@@ -20,7 +20,7 @@ from rescind.model import (
     Verdict,
 )
 from rescind.store.protocol import Channel
-from rescind.store.sql import rows
+from rescind.store.sql import rows, versions
 from rescind.store.sql.statements import Statements, Transaction
 
 
@@ -150,6 +150,11 @@ class Moves(Statements):
     def unregister(self, worker: str) -> None:
         with self._write() as transaction:
             transaction.run("unregister_worker", worker=worker)
+
+    def require_schema(self) -> None:
+        with self._read() as transaction:
+            [row] = transaction.rows("schema_version")
+        versions.require("The database", row["version"])
 
     def check(self) -> None:
         with self._write() as transaction:

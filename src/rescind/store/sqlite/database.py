@@ -1,9 +1,10 @@
 """Connections to one SQLite file: one writer behind a lock, a few readers, errors translated."""
 
 import queue
+import select
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -111,6 +112,16 @@ def connect(path: Path) -> apsw.Connection:
     """A connection whose commits are on disk when they return; the file must exist."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(limits.SQLITE_BUSY_SECONDS_MAX * 1000))
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _use_wal(connection: apsw.Connection) -> None:
+    """Who open a new file at once are in each other's way here, and SQLite does not wait then."""
+    for _ in range(limits.SQLITE_WAL_TRIES):
+        with suppress(apsw.BusyError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        select.select((), (), (), limits.SQLITE_WAL_TRY_SECONDS)
+    connection.execute("PRAGMA journal_mode = WAL")

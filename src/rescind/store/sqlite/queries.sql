@@ -215,6 +215,10 @@ WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
 SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL AND lease_expires_at IS NULL;
 
+-- name: schema_version
+-- Which schema the file has.
+SELECT user_version AS version FROM pragma_user_version;
+
 -- name: check!
 -- A real write that leaves nothing behind: a full disk or a read-only file fails here. What is
 -- only set to what it is already, SQLite does not write.
