@@ -50,6 +50,8 @@ LOG_HEAD_BYTES = LOG_BYTES_MAX // 2 - LOG_CHUNK_BYTES_MAX
 
 # Engines
 FRAME_BYTES_MAX = 1024 * 1024
+LAST_WORDS_BYTES_MAX = 4 * 1024 * 1024
+"""Of each of its pipes, of what a run had said before it ended."""
 TERMINATE_SECONDS = 0.25
 """Between SIGTERM and SIGKILL."""
 KEEPER_RESTART_SECONDS = 1.0

@@ -291,6 +291,19 @@ def floods(context: JobContext) -> None:
         os.write(1, line)
 
 
+@job("reports_without_end__c")
+def reports_without_end(context: JobContext) -> None:
+    """Seven forked copies report all the time, as fast as they can."""
+    say_entered(context)
+    for _ in range(7):
+        if os.fork() == 0:
+            while True:
+                context._on_progress(1, 2)
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(60)
+
+
 @job("shows_signals__c")
 def shows_signals(context: JobContext) -> str:
     return json.dumps(

@@ -119,3 +119,21 @@ def test_a_permit_that_comes_too_late_lets_nothing_in(
         ["Stopped: its lease could not be renewed in time"],
         [],
     )
+
+
+def test_what_a_run_says_puts_its_end_off_by_nothing(
+    make_process_engine: Callable[..., Driver],
+) -> None:
+    """Its worker does not listen, and its forked copies never stop reporting."""
+    driver = make_process_engine()
+    run = driver.start("reports_without_end", 60, seconds=1.5)
+    driver.until_logged(run, "entered")
+    [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # a test looks below it
+    end = monotonic() + 20
+    while len(descendants(keeper.process.pid)) < 8:
+        assert monotonic() < end, "it never forked"
+    while len(descendants(keeper.process.pid)) >= 8:
+        assert monotonic() < end, "its copies outlived its lease"
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
+    assert driver.run("echo").ending is Ending.RETURNED

@@ -36,7 +36,7 @@ from store import harness
 SECONDS = float(os.environ.get("STORM_SECONDS", "20"))
 SEED = int(os.environ.get("STORM_SEED", "1"))
 BACKLOG_JOBS_MAX = 1_000
-KINDS = ("quick",) * 5 + ("sleeps",) * 5 + ("busy", "holds")
+KINDS = ("quick",) * 5 + ("sleeps",) * 5 + ("busy", "holds", "reports")
 CALM = threading.Event()
 
 

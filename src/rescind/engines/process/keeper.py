@@ -60,6 +60,8 @@ class Keeper:
             else DescendantTree(self._reap, self._spared)
         )
         self._sparing: set[int] = set()
+        self._deaf_to_end = False
+        self._done_message: Message | None = None
         self._child = KeptChild(modules)
 
     def keep(self) -> None:
@@ -153,7 +155,8 @@ class Keeper:
         except (MalformedFrameError, KeyError, TypeError, ValueError) as error:
             child.connected = False
             self._log(f"The job's process broke its connection: {error}")
-            self._end_all(polite=False)
+            if not self._deaf_to_end:
+                self._end_all(polite=False)
         return child.connected and child is self._child
 
     def _heed(self, message: Message) -> None:
@@ -167,6 +170,8 @@ class Keeper:
                 self._send({**message, "run": run.id})
             case "asks" if run is not None:
                 self._send({"is": "asks", "run": run.id})
+            case "done" if self._deaf_to_end:
+                self._done_message = message
             case "done" if run is not None:
                 self._done(run, message)
 
@@ -213,13 +218,13 @@ class Keeper:
         """The child has exited, by itself or by force; it takes its run with it."""
         status = self._child.status
         assert status is not None
-        while self._read_frames():
-            pass  # its last words
-        if self._child.status is None:
-            return  # they were the end of its run, and it is replaced already
         ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
+        done = self._last_words()
+        if self._run is not None and done is not None:
+            self._tell_end(self._run, done, ended, ready=False)
+            self._replace_child()
+            return
         ended = ended._replace(force=max(ended.force, _force_of(status)))
-        self._finish_output()
         if self._run is None:
             self._send({"is": "unready"})
             select.select((), (), (), limits.KEEPER_RESTART_SECONDS)
@@ -232,17 +237,18 @@ class Keeper:
         self._replace_child()
 
     def _force(self) -> None:
-        """The grace is over, or the lease about to be."""
-        while self._read_frames():
-            pass  # it may have ended just now
-        if self._run is None:
-            return
-        if self._run.fence_at is not None and self._clock.elapsed() >= self._run.fence_at:
+        """The grace is over, or the lease about to be. Whatever the run still says, it is ended
+        first and heard afterwards.
+        """
+        assert self._run is not None
+        fence_at = self._run.fence_at
+        fenced = fence_at is not None and self._clock.elapsed() >= fence_at
+        if fenced:
             self._log("Stopped: its lease could not be renewed in time")
-        ended = end_tree(self._tree, self._clock, polite=True, on_stubborn=self._say_stubborn)
-        self._finish_output()
+        ended = self._end_all(polite=not fenced)  # there is no time left to be polite in
+        done = self._last_words()  # it may have ended just then
         ending = "STOPPED" if self._run.entered else "NOT_ENTERED"
-        self._tell_end(self._run, {"ending": ending}, ended, ready=False)
+        self._tell_end(self._run, done or {"ending": ending}, ended, ready=False)
         self._replace_child()
 
     def _end_all(self, *, polite: bool) -> Ended:
@@ -265,10 +271,23 @@ class Keeper:
         )
         self._run = None
 
+    def _last_words(self) -> Message | None:
+        """Hear what a child that has ended had said and printed, as far as its pipes hold it; how
+        its code ended, if it had said that.
+        """
+        self._done_message = None
+        self._deaf_to_end = True
+        for _ in range(limits.LAST_WORDS_BYTES_MAX // _READ_BYTES):
+            if not self._read_frames():
+                break
+        self._deaf_to_end = False
+        self._finish_output()
+        return self._done_message
+
     def _finish_output(self) -> None:
-        """Everything that was printed, up to now."""
+        """What was printed, up to now."""
         for number, lines in self._child.outputs.items():
-            while True:
+            for _ in range(limits.LAST_WORDS_BYTES_MAX // _READ_BYTES):
                 try:
                     data = os.read(number, _READ_BYTES)
                 except OSError:
