@@ -50,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: int
     jobs: tuple[str, ...]
     engine: str
+    warm: str
     slots: int
     profile: str
     public_name: str | None
@@ -111,6 +112,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("port", 8127, _number(0, 65_535), "the port to listen on; 0: any free one"),
     Setting("jobs", (), _words, "modules that declare jobs, separated by spaces or commas"),
     Setting("engine", "process", _one_of("process", "inline"), "where jobs run"),
+    Setting(
+        "warm",
+        "auto",
+        _one_of("auto", "fork", "fresh"),
+        "import job modules once in each slot (fork), in every run (fresh), or as is safe (auto)",
+    ),
     Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
     Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
     Setting("public_name", None, str, "the host name clients know the service by"),

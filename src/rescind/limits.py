@@ -50,8 +50,19 @@ LOG_HEAD_BYTES = LOG_BYTES_MAX // 2 - LOG_CHUNK_BYTES_MAX
 
 # Engines
 FRAME_BYTES_MAX = 1024 * 1024
-LAST_WORDS_BYTES_MAX = 4 * 1024 * 1024
-"""Of each of its pipes, of what a run had said before it ended."""
+LAST_WORDS_BYTES_MAX, LAST_WORDS_PACKETS_MAX = 4 * 1024 * 1024, 10_000
+"""Of what a run that has ended had printed and said."""
+KILL_LOOK_SECONDS_MIN, KILL_LOOK_SECONDS_MAX = 0.005, 0.5
+"""Between two looks at what SIGKILL has not ended yet."""
+STUBBORN_SECONDS = 1.0
+"""What survives SIGKILL for so long is named in the job's log."""
+INIT_ANSWER_SECONDS = 1.5
+"""An init that was ordered to kill and says nothing for so long is taken for lost."""
+BIRTH_SECONDS_MAX = 5.0
+"""A warm parent that has not forked after this long stands still."""
+STRAY_LOOKS = 3
+"""Without finding anything, before a lost keeper's orphans are taken for ended."""
+DESCRIPTORS_NAMED_MAX = 20
 TERMINATE_SECONDS = 0.25
 """Between SIGTERM and SIGKILL."""
 KEEPER_RESTART_SECONDS = 1.0

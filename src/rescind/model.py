@@ -127,6 +127,9 @@ class RunEnd(Struct, frozen=True, kw_only=True):
     status: Status
     """One that *finish* leads to."""
     evidence: Evidence
+    """How it stopped; kept if ``stopped``, or if the job is no longer RUNNING."""
+    stopped: bool = True
+    """Whether it was told to stop. A job that nobody stopped shows no evidence."""
     error: str | None = None
     result: Any = None
 

@@ -176,7 +176,11 @@ def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
 def _engine(settings: Settings, clock: Clock, keepers: Path | None) -> Engine:
     makers: dict[str, Callable[[], Engine]] = {
         "process": lambda: ProcessEngine(
-            settings.jobs, slots=settings.slots, clock=clock, keepers_lock=keepers
+            settings.jobs,
+            slots=settings.slots,
+            clock=clock,
+            warm=settings.warm,
+            keepers_lock=keepers,
         ),
         "inline": lambda: InlineEngine(settings.jobs, clock=clock),
     }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engines.conftest import JOBS, Driver
-from processes import is_alive
+from processes import is_alive, programs_below
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending, StopReason
 from rescind.errors import ConfigurationError
@@ -27,18 +27,6 @@ def start_entered(driver: Driver, name: str, grace_seconds: float = 0.2, **more:
     run = driver.start(name, grace_seconds, **more)
     driver.until_logged(run, "entered")
     return run
-
-
-def below_the_keepers() -> set[int]:
-    """Everything alive below this process that is neither a keeper nor the child of one."""
-    return {pid for pid in descendants(os.getpid()) if not _is_ours(pid)}
-
-
-def _is_ours(pid: int) -> bool:
-    try:
-        return b"rescind.engines.process." in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return True  # gone meanwhile
 
 
 def keeper_of(driver: Driver) -> int:
@@ -82,12 +70,12 @@ def test_a_grandchild_that_hid_itself_is_gone_when_the_run_has_ended(
 ) -> None:
     file = tmp_path / "ticks"
     run = start_entered(process, "daemonizes", file=str(file), ignore=ignore)
-    assert below_the_keepers()
+    assert programs_below(os.getpid())
     process.stop(run)
     ended = process.end(run)
     size = file.stat().st_size
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, evidence)
-    assert not below_the_keepers()
+    assert not programs_below(os.getpid())
     process.run("echo")  # time passes, by an event
     assert file.stat().st_size == size
 
@@ -99,16 +87,16 @@ def test_what_a_finished_run_left_behind_is_ended_before_its_end_is_told(
     run = process.start("daemonizes", file=str(file), ignore=["SIGTERM"], wait=False)
     ended = process.end(run)
     assert (ended.ending, ended.evidence) == (Ending.RETURNED, Evidence.KILLED)
-    assert not below_the_keepers()
+    assert not programs_below(os.getpid())
     assert any("left behind" in line for line in process.logged(run))
 
 
 def test_a_tree_of_hundreds_partly_stopped_and_still_forking_is_ended(process: Driver) -> None:
     run = start_entered(process, "many_children", grace_seconds=0)
-    process.until(lambda: len(below_the_keepers()) > 100)
+    process.until(lambda: len(programs_below(os.getpid())) > 100)
     process.stop(run)
     process.end(run)
-    assert not below_the_keepers()
+    assert not programs_below(os.getpid())
 
 
 def test_a_process_that_leaves_has_died(process: Driver) -> None:
@@ -128,14 +116,9 @@ def test_a_process_killed_by_somebody_else_has_died(process: Driver) -> None:
 
 
 def test_a_process_killed_by_somebody_else_while_it_stops_was_killed(process: Driver) -> None:
-    run = start_entered(process, "swallows", grace_seconds=60)
-    child = next(
-        pid
-        for pid in descendants(os.getpid())
-        if b"process.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    run = start_entered(process, "waits_with_pid", grace_seconds=60)
     process.stop(run)
-    os.kill(child, signal.SIGKILL)
+    os.kill(int(process.logged(run)[0]), signal.SIGKILL)
     ended = process.end(run)
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
 
@@ -165,7 +148,7 @@ def test_a_killed_keeper_takes_all_it_kept_with_it(process: Driver, tmp_path: Pa
     size = file.stat().st_size
     assert process.run("echo").ending is Ending.RETURNED
     assert file.stat().st_size == size
-    assert not below_the_keepers()
+    assert not programs_below(os.getpid())
 
 
 WORKER = f"""
@@ -194,7 +177,7 @@ def test_a_killed_workers_keepers_take_their_trees_down(tmp_path: Path) -> None:
         [sys.executable, "-c", WORKER, str(file)], stdout=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stdout is not None
-        assert worker.stdout.readline() == "entered\n"
+        assert "entered\n" in iter(worker.stdout.readline, "")
         tree = descendants(worker.pid)
         assert len(tree) >= 3
         worker.kill()
@@ -218,32 +201,6 @@ def test_a_keeper_holds_its_lock_as_long_as_it_lives(
         driver.end(run)
         driver.engine.close()
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_a_child_serves_again_after_a_clean_run(process: Driver) -> None:
-    assert process.run("echo").result["pid"] == process.run("echo").result["pid"]
-
-
-@pytest.mark.parametrize(
-    ("what", "same"),
-    [
-        ("nothing", True),
-        ("thread", False),
-        ("directory", False),
-        ("umask", False),
-        ("handler", False),
-    ],
-)
-def test_a_child_that_was_changed_serves_no_more(process: Driver, what: str, same: bool) -> None:
-    ended = process.run("leaves", what=what)
-    assert ended.ending is Ending.RETURNED
-    assert (process.run("echo").result["pid"] == ended.result) is same
-
-
-def test_threads_left_running_are_no_clean_stop(process: Driver) -> None:
-    run = process.start("leaves", what="thread")
-    assert process.end(run).evidence is Evidence.KILLED
-    assert any("threads" in line for line in process.logged(run))
 
 
 def test_output_becomes_lines(process: Driver) -> None:
@@ -301,7 +258,7 @@ def test_two_slots_run_two_at_once(make_process_engine: MakeEngine) -> None:
     assert driver.end(second).evidence is Evidence.STOPPED_ITSELF
     driver.stop(first, StopReason.DRAIN)
     driver.end(first)
-    assert driver.engine.free() == 2
+    driver.until(lambda: driver.engine.free() == 2)
 
 
 def test_closing_kills_what_runs(make_process_engine: MakeEngine) -> None:
@@ -317,8 +274,7 @@ def test_by_process_group_alone_the_group_is_ended(make_process_engine: MakeEngi
     run = start_entered(driver, "swallows")
     driver.stop(run)
     assert driver.end(run).evidence is Evidence.KILLED
-    first = driver.run("echo").result["pid"]
-    assert driver.run("echo").result["pid"] != first
+    assert driver.run("echo").ending is Ending.RETURNED
 
 
 def test_modules_that_cannot_be_imported_are_all_named(make_process_engine: MakeEngine) -> None:

@@ -48,7 +48,7 @@ EXEMPTIONS = (
     Exemption("runtime/supervisor.py", {"threading.Thread"}, "the owner of threads"),
     Exemption("api/gate.py", {"anyio.to_thread"}, "bounded pools, in which handlers run"),
     Exemption(
-        "engines/process/child.py",
+        "engines/process/run.py",
         {"threading.Thread"},
         "a process of its own: while the main thread runs users' code, one hears the keeper",
     ),

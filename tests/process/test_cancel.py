@@ -5,21 +5,9 @@ from pathlib import Path
 from time import monotonic
 
 from process.conftest import Service, on_both_stores, show
-from rescind.engines.process.tree import descendants
+from processes import programs_below
 
 Serve = Callable[..., Service]
-
-
-def others_below(service: Service) -> set[int]:
-    """The living processes below the service that are not its keepers and their children."""
-
-    def ours(pid: int) -> bool:
-        try:
-            return b"rescind.engines.process." in Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return True
-
-    return {pid for pid in descendants(service.process.pid) if not ours(pid)}
 
 
 @on_both_stores
@@ -32,18 +20,19 @@ def test_what_a_hidden_grandchild_writes_stops_growing_at_cancelled(
         "write_from_afar__c", parameters={"file": str(file), "ignore": ["SIGTERM"]}
     )
     service.until_logged(job_id, "entered")
-    assert others_below(service)
+    assert programs_below(service.process.pid)
     assert service.cancel(job_id) == [{"responseStatus": "SUCCESS", "data": {"id": job_id}}]
     seconds = service.until_status(job_id, "CANCELLED")
     size = file.stat().st_size
-    assert not others_below(service)
+    assert not programs_below(service.process.pid)
     [next_id] = service.submit("demo_sleep__c", parameters={"seconds": 0.3})
     service.until_status(next_id, "SUCCESS")
     assert file.stat().st_size == size
     assert service.evidence(job_id) == "KILLED"
+    left = len(programs_below(service.process.pid))
     show(
         f"hidden grandchild: CANCELLED, KILLED after {seconds:.2f} s; the file has {size} bytes "
-        f"then and {file.stat().st_size} later; processes left: {len(others_below(service))}"
+        f"then and {file.stat().st_size} later; processes left: {left}"
     )
 
 
@@ -77,12 +66,12 @@ def test_a_stubborn_job_is_killed_with_its_children(serve: Serve) -> None:
     service = serve()
     [job_id] = service.submit("demo_stubborn__c")
     service.until_logged(job_id, "I will not stop")
-    assert len(others_below(service)) == 2
+    assert len(programs_below(service.process.pid)) == 2
     service.cancel(job_id)
     assert service.status(job_id) in ("CANCELLING", "CANCELLED")
     seconds = service.until_status(job_id, "CANCELLED", seconds=10)
     assert service.evidence(job_id) == "KILLED"
-    assert not others_below(service)
+    assert not programs_below(service.process.pid)
     show(f"demo_stubborn__c (1 s grace, 2 children): CANCELLED, KILLED after {seconds:.2f} s")
 
 

@@ -145,7 +145,7 @@ class Storm:
     # What befalls them
 
     def kill_something(self) -> None:
-        kinds = ["serve", "keeper", "child"]
+        kinds = ["serve", "keeper", "warm", "init", "run"]
         if self.on_postgres:
             kinds += ["worker", "worker", "postgres"]
         kind = self.random.choice(kinds)
@@ -224,7 +224,7 @@ class Storm:
 
 def is_kind(pid: int, kind: str) -> bool:
     try:
-        return f"process.{kind}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text() == f"rescind-{kind}\n"
     except OSError:
         return False
 

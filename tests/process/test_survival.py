@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from process.conftest import FINAL, Service, on_both_stores
-from processes import is_alive
+from processes import is_alive, named
 from rescind import wiring
 from rescind.engines.process.tree import descendants
 
@@ -97,20 +97,13 @@ def test_a_second_signal_does_not_wait(serve: Serve, ledger: Path) -> None:
 
 
 @on_both_stores
-def test_a_killed_keeper_and_a_killed_child_are_replaced(serve: Serve) -> None:
+def test_a_killed_keeper_init_or_run_ends_its_job_and_is_replaced(serve: Serve) -> None:
     service = serve("--slots", "1")
-
-    def below(word: str) -> list[int]:
-        return [
-            pid
-            for pid in descendants(service.process.pid)
-            if f"process.{word}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
-
-    for word in ("keeper", "child"):
+    for word in ("keeper", "init", "run"):
         [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 600})
         service.until_logged(job_id, "Sleeping")
-        [victim] = below(word)
+        # The other one waits for the next job; the older one keeps this one.
+        victim = min(named(service.process.pid, f"rescind-{word}"))
         os.kill(victim, signal.SIGKILL)
         service.until_status(job_id, *FINAL)
         assert service.status(job_id) == "ERRORS_ENCOUNTERED"

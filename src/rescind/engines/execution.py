@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import inspect
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from rescind import limits
+from rescind.engines.leaving import leave_copy
 from rescind.engines.lines import storable
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobCancelled, JobContext
@@ -42,11 +44,22 @@ def resolve(path: str) -> Processor:
 
 
 class Execution:
-    """Runs one processor. ``run`` is called once; ``stop`` from another thread, at any time."""
+    """Runs one processor. ``run`` is called once; ``stop`` from another thread, at any time.
 
-    def __init__(self, processor: Processor, context: JobContext) -> None:
+    ``on_enter`` is called when nothing can keep it from entering the function any more, and before
+    it does.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        context: JobContext,
+        on_enter: Callable[[], None] = lambda: None,
+    ) -> None:
         self._processor = processor
         self._context = context
+        self._on_enter = on_enter
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._cancel_task: Callable[[], None] | None = None
         self._entered = False
@@ -73,24 +86,30 @@ class Execution:
         with self._lock:
             if self._context.cancelled.is_set():
                 return Outcome(ending=Ending.NOT_ENTERED)
+            self._on_enter()
             self._entered = True
-        try:
-            outcome = self._call()
-        finally:
-            with self._lock:
-                self._entered = False  # from here on no hook is begun
-            self._hook_ended.wait()
+        outcome = self._call()
+        with self._lock:
+            self._entered = False  # from here on no hook is begun
+        self._hook_ended.wait()
         return outcome
 
     def _call(self) -> Outcome:
         try:
             result = self._returned()
+            self._end_copy(None)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
+            self._end_copy(error)
             stopped = self._context.cancelled.is_set()
             if stopped and isinstance(error, JobCancelled | asyncio.CancelledError):
                 return Outcome(ending=Ending.STOPPED)
             return Outcome(ending=Ending.RAISED, error=error_text(error))
         return _bounded(result)
+
+    def _end_copy(self, error: BaseException | None) -> None:
+        """A copy that the code has forked, and that came back here, does not speak for the run."""
+        if os.getpid() != self._pid:
+            leave_copy(error)
 
     def _returned(self) -> Any:
         code = self._processor.code
@@ -118,7 +137,9 @@ class Execution:
             returned = hook(self._context)
             if inspect.iscoroutine(returned):
                 asyncio.run(returned)
+            self._end_copy(None)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
+            self._end_copy(error)
             with contextlib.suppress(JobCancelled):
                 self._context.log(f"The on_cancel hook failed:\n{error_text(error)}")
         finally:

@@ -185,9 +185,9 @@ class Worker:
         status = None if run.stopped_for is None else _STOPPED_FOR.get(run.stopped_for)
         if ended.ending is Ending.RETURNED:
             # Its work is done, even if it was told to stop just then.
-            self._end(ended, Status.SUCCESS)
+            self._end(run, ended, Status.SUCCESS)
         elif status is not None:
-            self._end(ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
+            self._end(run, ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
         elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED):
             self._releases.append(RunRelease(run=ended.run, evidence=ended.evidence))
         elif run.job.attempt < run.job.attempts_max:
@@ -200,14 +200,15 @@ class Worker:
                 )
             )
         else:
-            self._end(ended, Status.ERRORS_ENCOUNTERED, ended.error)
+            self._end(run, ended, Status.ERRORS_ENCOUNTERED, ended.error)
 
-    def _end(self, ended: Ended, status: Status, error: str | None = None) -> None:
+    def _end(self, run: _Run, ended: Ended, status: Status, error: str | None = None) -> None:
         self._ends.append(
             RunEnd(
                 run=ended.run,
                 status=status,
                 evidence=ended.evidence,
+                stopped=run.stopped_for is not None,
                 error=error,
                 result=ended.result if status is Status.SUCCESS else None,
             )

@@ -14,26 +14,18 @@ import msgspec
 import structlog
 
 from rescind import limits
-from rescind.clock import Clock, from_milliseconds
+from rescind.clock import Clock
 from rescind.engines.describe import Description, checked
 from rescind.engines.process.frames import MalformedFrameError, Message
-from rescind.engines.process.slot import Slot, keepers_of_this_process
-from rescind.engines.process.tree import (
-    IS_LINUX,
-    DescendantTree,
-    become_subreaper,
-    children_of,
-    descendants,
-    end_tree,
-)
+from rescind.engines.process.news import events_of, tell_warm
+from rescind.engines.process.slot import Slot
+from rescind.engines.process.strays import Strays
+from rescind.engines.process.system import IS_LINUX
 from rescind.engines.protocol import (
-    Asked,
     Ended,
     Ending,
     EngineEvent,
-    Logged,
     Order,
-    Progressed,
     StopReason,
 )
 from rescind.errors import ConfigurationError
@@ -49,6 +41,8 @@ class ProcessEngine:
     """Runs each job in a process of its own that can be ended with everything it started; see
     :class:`rescind.engines.protocol.Engine`.
 
+    ``warm``: whether the job modules are imported once in each slot and runs forked from there
+    (``fork``), or in every run (``fresh``), or as is safe (``auto``).
     ``keepers_lock``: a file that every keeper holds a shared lock on, all its life.
     ``group_only``: end process groups instead of whole trees, as where there is no /proc.
     """
@@ -59,25 +53,27 @@ class ProcessEngine:
         *,
         slots: int,
         clock: Clock,
+        warm: str = "auto",
         keepers_lock: Path | None = None,
         group_only: bool = not IS_LINUX,
     ) -> None:
         self._modules = list(modules)
         self._clock = clock
+        self._warm = warm
+        self._told_warm = False
         self._lock = keepers_lock
         self._group_only = group_only
         self._events: deque[EngineEvent] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._not_ours: set[int] = set()
+        self._strays: Strays | None = None
         if group_only:
             _log.warning(
                 "jobs are stopped by process group only: what leaves its group is not stopped"
             )
         else:
-            become_subreaper()
-            self._not_ours = children_of(os.getpid())
+            self._strays = Strays(clock)
         self._keepers = [self._new_keeper() for _ in range(slots)]
         self._missing: list[float] = []
         """For each slot without a keeper, when to start one."""
@@ -111,7 +107,7 @@ class ProcessEngine:
             "do": "run",
             "run": [order.run.job_id, order.run.attempt],
             "processor": order.processor,
-            "parameters": order.parameters,
+            "parameters": msgspec.json.encode(order.parameters),
             "grace_seconds": order.grace_seconds,
             "fence_at": order.fence_at,
         }
@@ -174,7 +170,7 @@ class ProcessEngine:
         self._wake_read = self._wake_write = -1
 
     def _new_keeper(self) -> Slot:
-        return Slot(self._modules, self._lock, group_only=self._group_only)
+        return Slot(self._modules, self._lock, warm=self._warm, group_only=self._group_only)
 
     def _hear(self, keeper: Slot) -> None:
         try:
@@ -194,56 +190,38 @@ class ProcessEngine:
             self._replace(keeper)
 
     def _heed(self, keeper: Slot, message: Message) -> None:
-        if message["is"] in ("ready", "unready"):
-            keeper.ready = message["is"] == "ready"
-            keeper.was_ready |= keeper.ready
-            if not keeper.ready:
-                _log.error("a job process ended while idle; starting another")
-            return
-        run = RunRef(*message["run"])
-        kind: str = message["is"]
-        match kind:
-            case "asks":
-                self._events.append(Asked(run))
-            case "log":
-                at = from_milliseconds(message["at"])
-                self._events.extend(Logged(run, at, line) for line in message["lines"])
-            case "progress":
-                self._events.append(Progressed(run, message["done"], message["total"]))
-            case "ended":
-                keeper.ready = message["ready"]
-                self._end(
-                    keeper,
-                    Ended(
-                        run=run,
-                        ending=Ending(message["ending"]),
-                        evidence=Evidence(message["evidence"]),
-                        result=message["result"],
-                        error=message["error"],
-                    ),
-                )
+        match message["is"]:
+            case "ready":
+                keeper.ready = keeper.was_ready = True
+            case "unready":
+                keeper.ready = False
+                _log.error("the next job's process could not start", error=message["error"])
+            case "warm":
+                if not self._told_warm:  # all slots import the same modules
+                    tell_warm(message, self._warm)
+                self._told_warm = True
             case _:
-                _log.error("a keeper said what is not known", kind=kind)
+                for event in events_of(message):
+                    self._take(keeper, event)
 
-    def _end(self, keeper: Slot, ended: Ended) -> None:
-        keeper.run = None
-        self._by_run.pop(ended.run, None)
-        self._events.append(ended)
+    def _take(self, keeper: Slot, event: EngineEvent) -> None:
+        if isinstance(event, Ended):
+            keeper.run = None
+            self._by_run.pop(event.run, None)
+        self._events.append(event)
 
     def _replace(self, keeper: Slot) -> None:
-        """A keeper is gone, which nobody asked for; its child died with it, and what that had
-        started has become ours to end.
-        """
+        """A keeper is gone, which nobody asked for, and with it its run; see :class:`Strays`."""
         keeper.close()
         _log.error("a keeper was lost", exit_status=keeper.process.returncode)
         self._keepers.remove(keeper)
         soon = 0.0 if keeper.was_ready else limits.KEEPER_RESTART_SECONDS
         self._missing.append(self._clock.elapsed() + soon)
-        if not self._group_only:
-            self._end_strays()
+        if self._strays is not None:
+            self._strays.end()
         if keeper.run is not None:
             ending = Ending.STOPPED if keeper.stopping else Ending.DIED
-            self._end(
+            self._take(
                 keeper,
                 Ended(
                     run=keeper.run,
@@ -264,29 +242,6 @@ class ProcessEngine:
             except OSError:
                 _log.exception("a keeper cannot be started")
                 self._missing.append(now + limits.KEEPER_RESTART_SECONDS)
-
-    def _end_strays(self) -> None:
-        end_tree(
-            DescendantTree(self._reap_strays, self._known),
-            self._clock,
-            polite=False,
-            on_stubborn=lambda pids: _log.error("still killing strays", pids=sorted(pids)),
-        )
-
-    def _strays(self) -> set[int]:
-        return children_of(os.getpid()) - self._not_ours - keepers_of_this_process
-
-    def _reap_strays(self) -> None:
-        for pid in self._strays():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-    def _known(self) -> set[int]:
-        """Everything that is not a stray: the living keepers and other children, with all
-        theirs.
-        """
-        roots = self._not_ours | keepers_of_this_process
-        return roots.union(*(descendants(pid) for pid in roots))
 
     def _drain_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):

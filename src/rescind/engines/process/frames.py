@@ -1,8 +1,16 @@
-"""Messages between worker, keeper and child: JSON objects behind their length."""
+"""Messages between worker, keeper, init and run: maps of MessagePack.
 
-import json
+Between worker and keeper they stand in a stream, each behind its length. Below the keeper each is
+one packet (``SOCK_SEQPACKET``): the system keeps packets whole whoever writes them, so that forked
+copies of a run and its threads may all speak at once, and one that is killed while it speaks breaks
+nothing.
+"""
+
+import socket
 import struct
 from typing import Any
+
+import msgspec
 
 from rescind import limits
 
@@ -10,22 +18,48 @@ _LENGTH = struct.Struct(">I")
 
 Message = dict[str, Any]
 
+PACKET_BYTES_MAX = 192 * 1024
+"""More than any message of ours has, less than Linux lets a socket hold by default."""
+
 BROKEN_EXIT = 70
-"""The exit status of a child that has lost its connection."""
+"""The exit status of a run that has lost its connection."""
 
 
 class MalformedFrameError(ValueError):
-    """What came is no frame; the other side cannot be trusted any more."""
+    """What came is no message; the other side cannot be trusted any more."""
+
+
+def pack(message: Message) -> bytes:
+    """One message as the bytes of a packet."""
+    return msgspec.msgpack.encode(message)
+
+
+def unpack(data: bytes) -> Message:
+    """The message of a packet. Raises MalformedFrameError."""
+    try:
+        message = msgspec.msgpack.decode(data)
+    except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
+        raise MalformedFrameError(str(error)) from error
+    if not isinstance(message, dict):
+        raise MalformedFrameError("a frame that is no map")
+    return message
 
 
 def frame(message: Message) -> bytes:
-    """One message as bytes."""
-    payload = json.dumps(message, separators=(",", ":")).encode()
+    """One message as bytes of a stream."""
+    payload = pack(message)
     return _LENGTH.pack(len(payload)) + payload
 
 
+def packet_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets for packets."""
+    # macOS has no SEQPACKET for local sockets; with DGRAM, an end that closes shows as an error.
+    kind = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
+    return socket.socketpair(socket.AF_UNIX, kind)
+
+
 class FrameReader:
-    """Takes bytes as they come, gives whole messages."""
+    """Takes the bytes of a stream as they come, gives whole messages."""
 
     def __init__(self, bytes_max: int = limits.FRAME_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -42,12 +76,6 @@ class FrameReader:
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 break
-            try:
-                message = json.loads(bytes(self._buffer[_LENGTH.size : end]))
-            except (ValueError, RecursionError) as error:
-                raise MalformedFrameError(str(error)) from error
-            if not isinstance(message, dict):
-                raise MalformedFrameError("a frame that is no object")
-            messages.append(message)
+            messages.append(unpack(bytes(self._buffer[_LENGTH.size : end])))
             del self._buffer[:end]
         return messages

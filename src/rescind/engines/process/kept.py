@@ -1,82 +1,246 @@
-"""The child and its run, as their keeper knows them."""
+"""One run as its keeper knows it: what it and its init have said, and how far it is on its way to
+the proof that nothing of it is left.
+"""
 
 import contextlib
-import os
-import socket
-import subprocess
-import sys
+from collections.abc import Callable
+from enum import IntEnum
 
-from rescind.engines.lines import Lines
-from rescind.engines.process.frames import FrameReader, Message, frame
-
-OUTPUTS = 2
-"""Standard output and standard error."""
-
-
-class KeptChild:
-    """The child process and what connects it."""
-
-    def __init__(self, modules: list[str]) -> None:
-        ours, theirs = socket.socketpair()
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("RESCIND_")
-        }
-        program = "rescind.engines.process.child"
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", program, str(theirs.fileno()), str(os.getpid()), *modules],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
-        theirs.close()
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.socket = ours
-        self.pid = self.process.pid
-        self.frames = FrameReader()
-        self.outputs = {
-            stream.fileno(): Lines() for stream in (self.process.stdout, self.process.stderr)
-        }
-        self.connected = True
-        self.status: int | None = None
-        """How it exited, once reaped."""
-        for number in (ours.fileno(), *self.outputs):
-            os.set_blocking(number, False)
-
-    def send(self, message: Message) -> None:
-        """Send a message; a child that does not read is as good as dead, which shows otherwise."""
-        with contextlib.suppress(OSError):
-            self.socket.sendall(frame(message))
-
-    def descriptors(self) -> list[int]:
-        """What to wait for: its outputs and its connection, as far as it has not closed them."""
-        return [*self.outputs, *([self.socket.fileno()] if self.connected else [])]
-
-    def close(self) -> None:
-        """Let go of what connected it."""
-        self.socket.close()
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+from rescind import limits
+from rescind.clock import Clock, to_milliseconds
+from rescind.engines.process.endings import ending_of
+from rescind.engines.process.frames import (
+    PACKET_BYTES_MAX,
+    Message,
+    packet_pair,
+    unpack,
+)
+from rescind.engines.process.init import KILL, TERMINATE
+from rescind.engines.process.tree import Force
+from rescind.engines.process.voice import Voice
 
 
-class KeptRun:
-    """The run that the child is busy with."""
+class Stage(IntEnum):
+    """How far a run is. Time leads from each to the next, and force to a later one at once."""
 
-    def __init__(self, order: Message) -> None:
-        self.id: list[int] = order["run"]
-        self.grace_seconds: float = order["grace_seconds"]
-        self.entered = False
-        self.stopping = False
-        self.force_at: float | None = None
-        """When its grace is over."""
-        self.fence_at: float | None = order["fence_at"]
-        """When its lease is about to be over, and it must not go on."""
+    GOING = 0
+    LEAVING = 1
+    """Its function has ended: its threads and exit functions have a moment."""
+    TERMINATING = 2
+    KILLING = 3
+
+
+class Kept:
+    """See the module. It waits for its order first; ``send`` takes what its worker is told."""
+
+    def __init__(self, clock: Clock, send: Callable[[Message], None]) -> None:
+        self._clock = clock
+        self._send = send
+        self._voice = Voice(self._heed, self._print)
+        self._init, init = packet_pair()
+        self._init.setblocking(False)
+        self.handed: list[int] = [init.detach(), *self._voice.handed]
+        """The other ends, for the warm parent."""
+        self.born = False
+        """Its init lives, or has lived."""
+        self._born_by = clock.elapsed() + limits.BIRTH_SECONDS_MAX
+        self.ready = False
+        """It waits for its order."""
+        self.id: list[int] | None = None
+        self.gone = False
+        """Nothing of it is left; its init says so."""
+        self.lost = False
+        """Its init says nothing any more."""
+        self.ended = False
+        """Nothing of it is left, as its keeper has found out."""
+        self.import_error: str | None = None
+        self._exited = False
+        self._status: int | None = None
+        self._force = Force.NONE
+        self._fenced = False
+        self._entered = False
+        self._asked_to_stop = False
+        self._done: Message | None = None
+        self._grace_seconds = 0.0
+        self._force_at: float | None = None
+        self._fence_at: float | None = None
+        self._stage = Stage.GOING
+        self._stage_until: float | None = None
+        self._stubborn_at: float | None = None
+
+    # What its worker asks for
+
+    def order(self, message: Message) -> None:
+        """It is to run this."""
+        self.ready = False
+        self.id = message["run"]
+        self._grace_seconds = message["grace_seconds"]
+        self._fence_at = message["fence_at"]
+        self._voice.send(message)
+
+    def obey(self, message: Message) -> None:
+        """A permit, a stop or a later fence."""
+        match message["do"]:
+            case "permit":
+                # When its end is due nothing is entered any more: we may have stood still.
+                if self._stage is Stage.GOING and not self._is_due():
+                    self._voice.send(message)
+            case "stop" if not self._asked_to_stop:
+                self._asked_to_stop = True
+                self._force_at = self._clock.elapsed() + self._grace_seconds
+                self._voice.send(message)
+            case "extend":
+                self._fence_at = message["fence_at"]
+            case _:
+                pass  # a second stop: the first reason stays
+
+    # Time
 
     @property
-    def ends_at(self) -> float | None:
-        """When it is to be ended by force, as things stand."""
-        return min((at for at in (self.force_at, self.fence_at) if at is not None), default=None)
+    def due(self) -> float | None:
+        """When there is something to do to it, as things stand."""
+        if self.lost or self.gone:
+            return None
+        found = [self._stage_until, None if self.born else self._born_by]
+        if self._stage < Stage.TERMINATING:
+            found.append(self._force_at)
+        if self._stage < Stage.KILLING:
+            found.append(self._fence_at)
+        return min((at for at in found if at is not None), default=None)
+
+    def _is_due(self) -> bool:
+        return self.due is not None and self._clock.elapsed() >= self.due
+
+    def act(self) -> None:
+        """Do what is due."""
+        if not self._is_due():
+            return
+        now = self._clock.elapsed()
+        if self._stage is Stage.KILLING or not self.born:
+            self.lost = True  # its init, or who should have forked it, has been silent for too long
+        elif self._fence_at is not None and now >= self._fence_at:
+            self._fenced = True
+            self.log("Stopped: its lease could not be renewed in time")
+            self.kill()  # there is no time left to be polite in
+        elif self._stage is Stage.TERMINATING:
+            self.kill()
+        else:
+            if self._stage is Stage.LEAVING and not self._exited:
+                self.log(
+                    "Threads or exit functions of the job did not end; they are ended by force"
+                )
+            self._terminate()
+
+    def _terminate(self) -> None:
+        self._advance(Stage.TERMINATING, limits.TERMINATE_SECONDS, TERMINATE)
+
+    def kill(self) -> None:
+        """End it by force at once; it is over when it is ``gone``, or ``lost``."""
+        if self._stage < Stage.KILLING:
+            self._stubborn_at = self._clock.elapsed() + limits.STUBBORN_SECONDS
+        self._advance(Stage.KILLING, limits.INIT_ANSWER_SECONDS, KILL)
+
+    def _advance(self, stage: Stage, seconds: float, order: bytes | None = None) -> None:
+        if stage > self._stage:
+            self._stage, self._stage_until = stage, self._clock.elapsed() + seconds
+            if order is not None:
+                with contextlib.suppress(OSError):  # gone or full: it will not answer
+                    self._init.send(order)
+
+    # What it says
+
+    def descriptors(self) -> list[int]:
+        """What to listen to."""
+        return self._voice.descriptors()
+
+    def init_descriptors(self) -> list[int]:
+        """What to listen to however much the run says."""
+        return [] if self.lost or self.gone else [self._init.fileno()]
+
+    def hear_init(self) -> None:
+        """Take in what its init said."""
+        try:
+            data = self._init.recv(PACKET_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.lost = not self.gone
+            return
+        message = unpack(data)
+        match message["is"]:
+            case "born":
+                self.born = True
+            case "exited":
+                self._heed_exit(message["left"])
+            case "killing":
+                self._stage_until = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
+                self.say_stubborn(message["pids"])
+            case _:  # gone
+                self.gone = True
+                self._status, self._force = message["status"], Force(message["force"])
+
+    def _heed_exit(self, left: int) -> None:
+        """The run's own process has ended, and something that it started has not."""
+        self._exited = True
+        if self._stage >= Stage.TERMINATING:
+            return
+        self._advance(Stage.LEAVING, limits.TERMINATE_SECONDS)
+        if left:
+            self.log(f"{left} processes that the job had left behind were ended")
+            self._terminate()
+
+    def say_stubborn(self, pids: list[int]) -> None:
+        """Once: what SIGKILL does not end (another user's, or in uninterruptible sleep)."""
+        if self._stubborn_at is not None and self._clock.elapsed() >= self._stubborn_at:
+            self._stubborn_at = None
+            shown = ", ".join(str(pid) for pid in sorted(pids))
+            self.log(f"SIGKILL has not ended the processes {shown}; still trying")
+
+    def hear(self) -> None:
+        """Take in some of what the run said and printed."""
+        self._voice.hear()
+        if self._voice.broken is not None:
+            self.kill()
+
+    def _heed(self, message: Message) -> None:
+        kind = message["is"]
+        if self.id is None:
+            self.ready = kind == "ready"
+            self.import_error = message.get("error")
+        elif message["run"] == self.id:
+            if kind in ("log", "progress", "asks"):
+                self._send(message)
+            elif kind == "entered":
+                self._entered = True
+            elif kind == "done" and self._done is None:
+                self._done = message
+                self._advance(Stage.LEAVING, limits.TERMINATE_SECONDS)
+
+    def _print(self, lines: list[str]) -> None:
+        if lines and self.id is not None:
+            at = to_milliseconds(self._clock.now())
+            self._send({"is": "log", "run": self.id, "at": at, "lines": lines})
+
+    def log(self, text: str) -> None:
+        """A line of ours for the job's log."""
+        self._print([text])
+
+    # How it ended
+
+    def end(self) -> None:
+        """Hear its last words, and tell its worker how it ended if it had an order."""
+        self._voice.hear_rest()
+        if self.id is not None:
+            ending = ending_of(
+                done=self._done,
+                entered=self._entered,
+                told_to_stop=self._asked_to_stop or self._fenced,
+                status=self._status,
+                force=self._force if self.gone else Force.KILLED,
+                broken=self._voice.broken,
+            )
+            self._send({"is": "ended", "run": self.id, **ending})
+        self._voice.close()
+        self._init.close()

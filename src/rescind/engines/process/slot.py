@@ -1,6 +1,7 @@
 """One slot of the process engine: a keeper process, as the worker knows it."""
 
 import contextlib
+import os
 import select
 import signal
 import socket
@@ -21,7 +22,13 @@ keepers_of_this_process: set[int] = set()
 class Slot:
     """One keeper, and the run it keeps, if any."""
 
-    def __init__(self, modules: Sequence[str], lock: Path | None, *, group_only: bool) -> None:
+    def __init__(
+        self, modules: Sequence[str], lock: Path | None, *, warm: str, group_only: bool
+    ) -> None:
+        # Jobs can read the environment of every process above them: it holds no settings of ours.
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("RESCIND_")
+        }
         self.socket, theirs = socket.socketpair()
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [
@@ -31,9 +38,11 @@ class Slot:
                 "rescind.engines.process.keeper",
                 str(theirs.fileno()),
                 "" if lock is None else str(lock),
+                warm,
                 "group" if group_only else "tree",
                 *modules,
             ],
+            env=environment,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -43,6 +52,7 @@ class Slot:
         # What a child may send, and what its keeper adds to it.
         self.frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
         self.ready = False
+        """It has a process that waits for a run."""
         self.was_ready = False
         self.run: RunRef | None = None
         self.stopping = False
@@ -53,7 +63,7 @@ class Slot:
     def start(self, run: RunRef, message: Message) -> None:
         """Start a run."""
         with self._lock:
-            self.run, self.stopping, self.permitted = run, False, False
+            self.run, self.stopping, self.permitted, self.ready = run, False, False, False
             self._send(message)
 
     def permit(self, run: RunRef, message: Message) -> None:
@@ -96,5 +106,7 @@ class Slot:
     def close(self) -> None:
         """Close the pipe, which ends the keeper and all it keeps; wait for that."""
         self.socket.close()
+        with contextlib.suppress(OSError):
+            self.process.send_signal(signal.SIGCONT)  # a job may have stopped its keeper
         self.process.wait()
         keepers_of_this_process.discard(self.process.pid)

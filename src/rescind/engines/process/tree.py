@@ -1,31 +1,25 @@
-"""Ending processes: all descendants of one process, wherever they have hidden themselves.
+"""The processes below one process: seen, signalled, ended until the kernel says that none is left.
 
-A keeper is a subreaper: whatever its child starts stays its descendant, even after a double fork
-with ``setsid``. So the tree is found by parentage in /proc, and ended from the root down: stop all
-of it until nothing new appears, kill all of it, reap, and look again until nothing is left.
+Keepers and inits are subreapers: whatever is started below them stays below them, even after a
+double fork with ``setsid``. ``/proc`` only hints at what to signal. That nothing is left is never
+seen there; it is the kernel's word: a wait for children that fails with ECHILD.
 """
 
 import contextlib
-import ctypes
 import os
-import select
 import signal
-import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import NamedTuple
 
 from rescind import limits
 from rescind.clock import Clock
+from rescind.engines.process.system import Wakeups
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+_RESOURCE_TRACKER = b"from multiprocessing.resource_tracker import main"
 
-_LOOK_AGAIN_SECONDS = 0.005
-_STUBBORN_SECONDS = 1.0
-_STUBBORN_LOOK_SECONDS = 0.5
-
-IS_LINUX = sys.platform == "linux"
+_HAS_CHILDREN = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
 
 
 class Force(IntEnum):
@@ -36,13 +30,6 @@ class Force(IntEnum):
     KILLED = 2
 
 
-class Ended(NamedTuple):
-    """What ending a tree took, and how many processes were alive when it began."""
-
-    force: Force
-    processes: int
-
-
 class _Stat(NamedTuple):
     """What /proc says of a process."""
 
@@ -50,169 +37,140 @@ class _Stat(NamedTuple):
     alive: bool
 
 
-class Tree(Protocol):
-    """The living descendants of a process, and how they are reaped."""
-
-    def living(self) -> set[int]:
-        """The pids of all living descendants."""
-        ...
-
-    def reap(self) -> None:
-        """Take in the exit statuses of those that have died."""
-        ...
-
-
-class DescendantTree:
-    """All descendants of this process but some, by /proc (Linux)."""
-
-    def __init__(self, reap: Callable[[], None], spare: Callable[[], Collection[int]]) -> None:
-        self.reap = reap
-        self._spare = spare
-
-    def living(self) -> set[int]:
-        """See :meth:`Tree.living`; what spared processes have started is not spared."""
-        return descendants(os.getpid()) - set(self._spare())
-
-
-class GroupTree:
-    """The process group of one child: all that can be known where there is no /proc."""
-
-    def __init__(self, reap: Callable[[], None], group: Callable[[], int | None]) -> None:
-        self.reap = reap
-        self._group = group
-
-    def living(self) -> set[int]:
-        """The negative group id, which signals all of it, while anything of it lives."""
-        group = self._group()
-        if group is None:
-            return set()
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return set()
-        except PermissionError:
-            pass
-        return {-group}
-
-
-def end_tree(
-    tree: Tree, clock: Clock, *, polite: bool, on_stubborn: Callable[[Collection[int]], None]
-) -> Ended:
-    """End every process of ``tree``, and return only when none is left.
-
-    ``polite``: SIGTERM first, and a moment to heed it. ``on_stubborn`` is called once if SIGKILL
-    does not end them (another user's, or in uninterruptible sleep): the truth goes before any
-    bound, so this goes on trying.
+def children_of(parent: int) -> set[int]:
+    """The pids of the direct children of ``parent``, dead ones that nobody reaped included. Those
+    that come or go meanwhile may be missing.
     """
-    tree.reap()
-    first = tree.living()
-    if not first:
-        return Ended(Force.NONE, 0)
-    if polite:
-        for pid in first:
-            _signal(pid, signal.SIGTERM)
-            _signal(pid, signal.SIGCONT)  # a stopped process hears nothing else
-        deadline = clock.elapsed() + limits.TERMINATE_SECONDS
-        while clock.elapsed() < deadline:
-            tree.reap()
-            if not tree.living():
-                return Ended(Force.TERMINATED, len(first))
-            _pause(_LOOK_AGAIN_SECONDS)
-    _kill(tree, clock, on_stubborn)
-    return Ended(Force.KILLED, len(first))
-
-
-def _kill(tree: Tree, clock: Clock, on_stubborn: Callable[[Collection[int]], None]) -> None:
-    stubborn_at: float | None = clock.elapsed() + _STUBBORN_SECONDS
-    while living := _stopped(tree):
-        for pid in living:
-            _signal(pid, signal.SIGKILL)
-        _pause(_LOOK_AGAIN_SECONDS if stubborn_at is not None else _STUBBORN_LOOK_SECONDS)
-        if stubborn_at is not None and clock.elapsed() > stubborn_at:
-            stubborn_at = None
-            on_stubborn(living)
-
-
-def _stopped(tree: Tree) -> set[int]:
-    """Stop the whole tree, so that nothing in it can start anything more; what lives of it."""
-    stopped: set[int] = set()
-    while True:
-        tree.reap()
-        living = tree.living()
-        if living <= stopped:
-            return living
-        for pid in living - stopped:
-            _signal(pid, signal.SIGSTOP)
-        stopped |= living
+    if not _HAS_CHILDREN:
+        return {pid for pid, stat in _all_processes() if stat.parent == parent}
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 - as quick as can be
+            with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - as above
+                found.update(map(int, file.read().split()))
+    return found
 
 
 def descendants(root: int) -> set[int]:
-    """The pids of all living descendants of ``root``, by /proc."""
-    children: dict[int, list[int]] = {}
-    alive: set[int] = set()
-    for pid, stat in _all_processes():
-        children.setdefault(stat.parent, []).append(pid)
-        if stat.alive:
-            alive.add(pid)
+    """The pids of the living descendants of ``root``, as far as /proc shows them."""
     found: set[int] = set()
     unseen = [root]
     while unseen:
-        for pid in children.get(unseen.pop(), ()):
-            if pid not in found:
-                found.add(pid)
-                unseen.append(pid)
-    return found & alive
+        new = children_of(unseen.pop()) - found
+        found |= new
+        unseen += new
+    return {pid for pid in found if (stat := _stat(pid)) is not None and stat.alive}
 
 
-def children_of(parent: int) -> set[int]:
-    """The pids of the direct children of ``parent``, dead ones that nobody reaped included."""
-    return {pid for pid, stat in _all_processes() if stat.parent == parent}
-
-
-def become_subreaper() -> None:
-    """Orphans among this process's descendants become its children (Linux)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent(parent: int) -> None:
-    """SIGKILL this process when its parent dies (Linux); exits if that has happened already.
-
-    Sound only while the parent has a single thread: the signal is tied to the thread that
-    started this process.
+def is_resource_tracker(pid: int) -> bool:
+    """Whether it is the process in which Python's multiprocessing cleans up after its others: it
+    ignores SIGTERM, and ends by itself when they have ended.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    try:
+        return _RESOURCE_TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
-def _prctl(option: int, value: int) -> None:
-    if not IS_LINUX:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
+def _stat(pid: int) -> _Stat | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as quick as can be
+            # The command may hold anything but ends at the last parenthesis.
+            fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return None
+    # A zombie whose other threads live on is alive.
+    return _Stat(int(fields[1]), fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
 
 
 def _all_processes() -> Iterator[tuple[int, _Stat]]:
-    for name in os.listdir("/proc"):  # noqa: PTH208 - thousands of names, as fast as can be
-        if name.isdecimal():
-            with contextlib.suppress(OSError):
-                yield int(name), _stat(name)
+    for name in os.listdir("/proc"):  # noqa: PTH208 - as quick as can be
+        if name.isdecimal() and (stat := _stat(int(name))) is not None:
+            yield int(name), stat
 
 
-def _stat(pid: str) -> _Stat:
-    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
-        # The command may hold anything but ends at the last parenthesis.
-        fields = file.read().rpartition(b") ")[2].split()
-    state, parent, threads = fields[0], int(fields[1]), int(fields[17])
-    # A zombie whose other threads live on is alive.
-    return _Stat(parent, state not in (b"Z", b"X") or threads > 1)
+# What is done to it
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+def terminate_tree() -> int:
+    """SIGTERM every living descendant of this process, resource trackers excepted, and let stopped
+    ones hear it; how many they were.
+    """
+    programs = [pid for pid in descendants(os.getpid()) if not is_resource_tracker(pid)]
+    for pid in programs:
+        _signal_below(pid, signal.SIGTERM)
+        _signal_below(pid, signal.SIGCONT)
+    return len(programs)
 
 
-def _pause(seconds: float) -> None:
-    select.select((), (), (), seconds)
+def _signal_below(pid: int, number: signal.Signals) -> None:
+    """Signal a descendant of this process, and never another that got its pid meanwhile."""
+    if not hasattr(os, "pidfd_open"):
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # If it was below us while we held it, and still lives, it is the one that we hold.
+        if _is_below(pid):
+            with contextlib.suppress(OSError):  # gone, or another user's
+                signal.pidfd_send_signal(handle, number)
+    finally:
+        os.close(handle)
+
+
+def _is_below(pid: int) -> bool:
+    above = pid
+    while above != os.getpid():
+        stat = _stat(above)
+        if stat is None or stat.parent == 0:
+            return False
+        above = stat.parent
+    return True
+
+
+def reap(heed: Callable[[int, int], None]) -> bool:
+    """Take in the exit status of every child that has died: ``heed(pid, status)``, the status as
+    ``waitpid`` gives it. False: the kernel says that this process has no child.
+    """
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        heed(pid, status)
+
+
+def kill_children(
+    clock: Clock,
+    wakeups: Wakeups,
+    heed: Callable[[int, int], None],
+    on_look: Callable[[set[int]], None],
+) -> None:
+    """SIGKILL every child of this process, and whatever thereby becomes its child, and return only
+    when the kernel says that it has none.
+
+    It signals children alone: nobody else can reap them, so that no pid can be another's meanwhile.
+    Resource trackers come last, and get a moment to end by themselves. ``on_look`` is told now and
+    then which are still there (another user's, or in uninterruptible sleep).
+    """
+    seconds = limits.KILL_LOOK_SECONDS_MIN
+    trackers_until: float | None = None
+    while reap(heed):
+        children = children_of(os.getpid())
+        programs = {pid for pid in children if not is_resource_tracker(pid)}
+        if programs:
+            trackers_until = None
+        elif trackers_until is None:
+            trackers_until = clock.elapsed() + limits.TERMINATE_SECONDS
+        elif clock.elapsed() >= trackers_until:
+            programs = children
+        for pid in programs:
+            with contextlib.suppress(OSError):  # another user's
+                os.kill(pid, signal.SIGKILL)
+        on_look(children)
+        wakeups.wait(seconds)
+        seconds = min(seconds * 2, limits.KILL_LOOK_SECONDS_MAX)

@@ -72,7 +72,7 @@ def run_end(end: RunEnd) -> dict[str, Any]:
         "id": end.run.job_id,
         "attempt": end.run.attempt,
         "status": end.status,
-        "evidence": end.evidence,
+        "evidence": end.evidence if end.stopped else None,
         "error": end.error,
         "result": None if end.result is None else to_json(end.result),
     }

@@ -1,0 +1,118 @@
+"""The init of one run: nothing but the run is below it, so that its "no child left" is the kernel's
+word about the run. It is forked, holds no code of a user's, decides nothing and keeps no time: the
+keeper orders, it signals, reaps and tells.
+
+If its keeper is gone, it kills the run and everything of it, and exits.
+"""
+
+import os
+import signal
+import socket
+from typing import NoReturn
+
+from rescind.clock import SystemClock
+from rescind.engines.process.frames import Message, pack
+from rescind.engines.process.system import IS_LINUX, Wakeups
+from rescind.engines.process.tree import (
+    Force,
+    children_of,
+    is_resource_tracker,
+    kill_children,
+    reap,
+    terminate_tree,
+)
+
+TERMINATE, KILL = b"t", b"k"
+"""What a keeper orders: SIGTERM for all, and SIGKILL until none is left."""
+
+_ORDER_BYTES = 16
+
+
+class Init:
+    """See the module. ``run`` is the pid of its only child."""
+
+    def __init__(
+        self, run: int, keeper: socket.socket, wakeups: Wakeups, *, group_only: bool
+    ) -> None:
+        self._run = run
+        self._keeper = keeper
+        self._wakeups = wakeups
+        self._group_only = group_only
+        self._status: int | None = None
+        self._told_exit = False
+        self._force = Force.NONE
+
+    def tend(self) -> NoReturn:
+        """Tend the run until nothing of it is left."""
+        self._tell({"is": "born", "pid": self._run})
+        while reap(self._heed):
+            if self._status is not None and not self._told_exit:
+                self._tell_exit()
+            if self._keeper.fileno() in self._wakeups.wait(None, self._keeper.fileno()):
+                self._obey()
+        if self._group_only:
+            self._kill_group()
+        self._tell({"is": "gone", "status": self._status, "force": self._force})
+        os._exit(0)
+
+    def _heed(self, pid: int, status: int) -> None:
+        if pid == self._run:
+            self._status = os.waitstatus_to_exitcode(status)
+
+    def _tell_exit(self) -> None:
+        """The run's own process has exited, and something that it started lives on."""
+        self._told_exit = True
+        self._tell({"is": "exited", "left": len(self._programs())})
+
+    def _obey(self) -> None:
+        order = self._keeper.recv(_ORDER_BYTES)
+        if not reap(self._heed):
+            return  # it has ended by itself just now
+        if order == TERMINATE:
+            self._terminate()
+        else:
+            self._kill()  # so ordered, or the keeper is gone
+
+    def _terminate(self) -> None:
+        if terminate_tree() if IS_LINUX else self._signal_group(signal.SIGTERM):
+            self._force = max(self._force, Force.TERMINATED)
+
+    def _kill(self) -> None:
+        if self._programs():
+            self._force = Force.KILLED
+        if self._group_only:
+            self._signal_group(signal.SIGKILL)
+        kill_children(SystemClock(), self._wakeups, self._heed, self._say_killing)
+
+    def _programs(self) -> set[int]:
+        """What lives directly below, but for the tracker that ends by itself."""
+        if self._group_only:
+            return {self._run} if self._signal_group(None) else set()
+        return {pid for pid in children_of(os.getpid()) if not is_resource_tracker(pid)}
+
+    def _say_killing(self, pids: set[int]) -> None:
+        self._tell({"is": "killing", "pids": sorted(pids)})
+
+    # Where a process group is all that can be known
+
+    def _signal_group(self, number: signal.Signals | None) -> bool:
+        """Signal the run's process group; whether there is one."""
+        try:
+            os.killpg(self._run, 0 if number is None else number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
+
+    def _kill_group(self) -> None:
+        """What the run's process has left behind in its group."""
+        while self._signal_group(signal.SIGKILL):
+            self._force = Force.KILLED
+            self._wakeups.wait(0.01)
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._keeper.send(pack(message))
+        except OSError:
+            return  # gone, which shows when it is listened to

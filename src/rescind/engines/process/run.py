@@ -1,0 +1,155 @@
+"""The run: a process that enters one function, once. It waits for its order, asks, enters, says how
+it ended, and leaves as a Python program does.
+
+Its main thread runs the code; one thread listens to the keeper. It dies with its init.
+"""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+
+from rescind.clock import SystemClock, to_milliseconds
+from rescind.engines.execution import Execution, Outcome, error_text, resolve
+from rescind.engines.leaving import leave
+from rescind.engines.lines import lines_of
+from rescind.engines.process.frames import BROKEN_EXIT, PACKET_BYTES_MAX, Message, pack, unpack
+from rescind.engines.protocol import Ending
+from rescind.sdk.context import JobContext
+
+_LINES_PER_PACKET = 4  # of full length, they still fit
+
+
+class Line:
+    """The connection to the keeper. Nothing here takes a lock: one packet is one system call, whole
+    whoever sends it, and a process may fork while any thread of it sends.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._socket = socket.socket(fileno=number)
+        self._identity = os.fstat(number)
+        self._pid = os.getpid()
+        self._clock = SystemClock()
+        self.run: list[int] | None = None
+
+    def send(self, message: Message) -> None:
+        """Send a message. If user code has closed the connection, or put something else in its
+        place, the run cannot tell the truth any more and ends; in a forked copy it is lost.
+        """
+        try:
+            if not os.path.samestat(os.fstat(self._socket.fileno()), self._identity):
+                raise OSError("another file in place of the connection")  # noqa: TRY301 - handled as one
+            self._socket.send(pack({**message, "run": self.run}))
+        except OSError:
+            if os.getpid() == self._pid:
+                os._exit(BROKEN_EXIT)
+
+    def receive(self) -> Message | None:
+        """The next message; None when the keeper is gone."""
+        try:
+            data = self._socket.recv(PACKET_BYTES_MAX)
+        except OSError:
+            os._exit(BROKEN_EXIT)
+        return unpack(data) if data else None
+
+    def log(self, text: str) -> None:
+        """Send lines for the job's log."""
+        at = to_milliseconds(self._clock.now())
+        lines = lines_of(text)
+        for start in range(0, len(lines), _LINES_PER_PACKET):
+            self.send({"is": "log", "at": at, "lines": lines[start : start + _LINES_PER_PACKET]})
+
+    def progress(self, done: int, total: int) -> None:
+        """Send how far the run has come."""
+        self.send({"is": "progress", "done": done, "total": total})
+
+
+class Run:
+    """See the module."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._execution: Execution | None = None
+        self._stop: Message | None = None
+        self._allowed: bool | None = None
+        self._answered = threading.Event()
+        self._lock = threading.Lock()
+
+    def serve(self) -> NoReturn:
+        """Wait for the order, run it, and leave."""
+        self._line.send({"is": "ready"})
+        order = self._line.receive()
+        if order is None:
+            os._exit(0)
+        self._line.run = order["run"]
+        threading.Thread(target=self._listen, name="rescind", daemon=True).start()
+        outcome = self._outcome(order)
+        self._line.send(
+            {
+                "is": "done",
+                "ending": outcome.ending,
+                "result": msgspec.json.encode(outcome.result),
+                "error": outcome.error,
+            }
+        )
+        leave(0)
+
+    def _outcome(self, order: Message) -> Outcome:
+        try:
+            processor = resolve(order["processor"])
+        except BaseException as error:  # noqa: BLE001 - importing runs a user's code
+            return Outcome(ending=Ending.RAISED, error=error_text(error))
+        context = JobContext(
+            job_id=order["run"][0],
+            attempt=order["run"][1],
+            parameters=msgspec.json.decode(order["parameters"]),
+            on_log=self._line.log,
+            on_progress=self._line.progress,
+        )
+        execution = Execution(processor, context, lambda: self._line.send({"is": "entered"}))
+        with self._lock:
+            self._execution, stop = execution, self._stop
+        if stop is not None:
+            execution.stop(stop["reason"])
+            self._answered.set()
+        self._line.send({"is": "asks"})
+        self._answered.wait()
+        return execution.run() if self._allowed else Outcome(ending=Ending.NOT_ENTERED)
+
+    def _listen(self) -> None:
+        while (message := self._line.receive()) is not None:
+            if message["do"] == "permit" and self._allowed is None:
+                self._allowed = message["allowed"]
+                self._answered.set()
+            elif message["do"] == "stop":
+                self._heed_stop(message)
+        os._exit(0)
+
+    def _heed_stop(self, message: Message) -> None:
+        with self._lock:
+            self._stop, execution = message, self._execution
+        if execution is not None:
+            execution.stop(message["reason"])
+            self._answered.set()
+
+
+def import_modules(modules: Sequence[str]) -> str | None:
+    """Import job modules; the error, if one cannot be."""
+    for name in modules:
+        try:
+            __import__(name)
+        except BaseException as error:  # noqa: BLE001 - importing runs a user's code
+            return error_text(error)
+    return None
+
+
+def seed_anew() -> None:
+    """What drew a seed while it was imported would draw the same numbers in each run. Python seeds
+    its own ``random`` in every fork.
+    """
+    if numpy := sys.modules.get("numpy.random"):
+        numpy.seed()
