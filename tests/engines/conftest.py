@@ -86,6 +86,10 @@ class Driver:
             if isinstance(event, Progressed) and event.run == run
         ]
 
+    def has_asked(self, run: RunRef) -> bool:
+        """Whether a run has asked to enter, and was answered."""
+        return Asked(run) in self.events
+
     def until_logged(self, run: RunRef, text: str) -> None:
         """Wait for a line."""
         self.until(lambda: text in self.logged(run))

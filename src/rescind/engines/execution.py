@@ -129,7 +129,13 @@ class Execution:
             self._cancel_task = cancel_task
             if self._context.cancelled.is_set():
                 task.cancel()
-        return await code(self._context)
+        try:
+            result = await code(self._context)
+            self._end_copy(None)  # at once: by closing its loop it would deafen the run's own
+        except BaseException as error:
+            self._end_copy(error)
+            raise
+        return result
 
     def _run_hook(self, hook: Code | None) -> None:
         assert hook is not None

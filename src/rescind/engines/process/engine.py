@@ -21,13 +21,7 @@ from rescind.engines.process.news import events_of, tell_warm
 from rescind.engines.process.slot import Slot
 from rescind.engines.process.strays import Strays
 from rescind.engines.process.system import IS_LINUX
-from rescind.engines.protocol import (
-    Ended,
-    Ending,
-    EngineEvent,
-    Order,
-    StopReason,
-)
+from rescind.engines.protocol import Ended, Ending, EngineEvent, Order, StopReason
 from rescind.errors import ConfigurationError
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
@@ -165,6 +159,8 @@ class ProcessEngine:
         for keeper in self._keepers:
             keeper.close()
         self._keepers = []
+        if self._strays is not None:
+            self._strays.end()
         for descriptor in {self._wake_read, self._wake_write} - {-1}:
             os.close(descriptor)
         self._wake_read = self._wake_write = -1
@@ -198,8 +194,8 @@ class ProcessEngine:
                 _log.error("the next job's process could not start", error=message["error"])
             case "warm":
                 if not self._told_warm:  # all slots import the same modules
+                    self._told_warm = True
                     tell_warm(message, self._warm)
-                self._told_warm = True
             case _:
                 for event in events_of(message):
                     self._take(keeper, event)

@@ -16,7 +16,7 @@ from rescind.engines.process.system import IS_LINUX, Wakeups
 from rescind.engines.process.tree import (
     Force,
     children_of,
-    is_resource_tracker,
+    is_program,
     kill_children,
     reap,
     terminate_tree,
@@ -41,6 +41,7 @@ class Init:
         self._status: int | None = None
         self._told_exit = False
         self._force = Force.NONE
+        self._killing = False
 
     def tend(self) -> NoReturn:
         """Tend the run until nothing of it is left."""
@@ -56,8 +57,11 @@ class Init:
         os._exit(0)
 
     def _heed(self, pid: int, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
         if pid == self._run:
-            self._status = os.waitstatus_to_exitcode(status)
+            self._status = code
+        if self._killing and code == -signal.SIGKILL:
+            self._force = Force.KILLED
 
     def _tell_exit(self) -> None:
         """The run's own process has exited, and something that it started lives on."""
@@ -78,8 +82,7 @@ class Init:
             self._force = max(self._force, Force.TERMINATED)
 
     def _kill(self) -> None:
-        if self._programs():
-            self._force = Force.KILLED
+        self._killing = True
         if self._group_only:
             self._signal_group(signal.SIGKILL)
         kill_children(SystemClock(), self._wakeups, self._heed, self._say_killing)
@@ -88,7 +91,7 @@ class Init:
         """What lives directly below, but for the tracker that ends by itself."""
         if self._group_only:
             return {self._run} if self._signal_group(None) else set()
-        return {pid for pid in children_of(os.getpid()) if not is_resource_tracker(pid)}
+        return set(filter(is_program, children_of(os.getpid())))
 
     def _say_killing(self, pids: set[int]) -> None:
         self._tell({"is": "killing", "pids": sorted(pids)})

@@ -52,7 +52,8 @@ class Keeper:
         self._end_all()
 
     def _all(self) -> list[Kept]:
-        return [kept for kept in (self._run, self._spare) if kept is not None]
+        # That there is no next run is said before the end of this one.
+        return [kept for kept in (self._spare, self._run) if kept is not None]
 
     def _turn(self, *worker: int) -> None:
         """Wait until something happens, and take it in."""

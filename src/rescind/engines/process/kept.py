@@ -76,6 +76,7 @@ class Kept:
         self.id = message["run"]
         self._grace_seconds = message["grace_seconds"]
         self._fence_at = message["fence_at"]
+        self._voice.begin()
         self._voice.send(message)
 
     def obey(self, message: Message) -> None:

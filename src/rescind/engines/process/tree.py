@@ -34,7 +34,13 @@ class _Stat(NamedTuple):
     """What /proc says of a process."""
 
     parent: int
-    alive: bool
+    state: bytes
+    threads: int
+
+    @property
+    def alive(self) -> bool:
+        """A zombie whose other threads live on is alive."""
+        return self.state not in (b"Z", b"X") or self.threads > 1
 
 
 def children_of(parent: int) -> set[int]:
@@ -62,14 +68,19 @@ def descendants(root: int) -> set[int]:
     return {pid for pid in found if (stat := _stat(pid)) is not None and stat.alive}
 
 
-def is_resource_tracker(pid: int) -> bool:
-    """Whether it is the process in which Python's multiprocessing cleans up after its others: it
-    ignores SIGTERM, and ends by itself when they have ended.
+def is_program(pid: int) -> bool:
+    """Whether it lives, is not just about to end, and is not the process in which Python's
+    multiprocessing cleans up after its others: that ignores SIGTERM, and ends when they have ended.
     """
     try:
-        return _RESOURCE_TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    if command:
+        return _RESOURCE_TRACKER not in command
+    # It has let go of its memory; but others of its threads may go on.
+    stat = _stat(pid)
+    return stat is not None and stat.threads > 1
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -79,8 +90,7 @@ def _stat(pid: int) -> _Stat | None:
             fields = file.read().rpartition(b") ")[2].split()
     except OSError:
         return None
-    # A zombie whose other threads live on is alive.
-    return _Stat(int(fields[1]), fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
+    return _Stat(int(fields[1]), fields[0], int(fields[17]))
 
 
 def _all_processes() -> Iterator[tuple[int, _Stat]]:
@@ -96,7 +106,7 @@ def terminate_tree() -> int:
     """SIGTERM every living descendant of this process, resource trackers excepted, and let stopped
     ones hear it; how many they were.
     """
-    programs = [pid for pid in descendants(os.getpid()) if not is_resource_tracker(pid)]
+    programs = list(filter(is_program, descendants(os.getpid())))
     for pid in programs:
         _signal_below(pid, signal.SIGTERM)
         _signal_below(pid, signal.SIGCONT)
@@ -161,7 +171,7 @@ def kill_children(
     trackers_until: float | None = None
     while reap(heed):
         children = children_of(os.getpid())
-        programs = {pid for pid in children if not is_resource_tracker(pid)}
+        programs = set(filter(is_program, children))
         if programs:
             trackers_until = None
         elif trackers_until is None:

@@ -39,6 +39,15 @@ class Voice:
         self.broken: str | None = None
         """Why the run cannot be understood any more."""
 
+    def begin(self) -> None:
+        """What was printed until now belongs to no job."""
+        for number in self._outputs:
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(limits.LAST_WORDS_BYTES_MAX // _READ_BYTES):
+                    if not os.read(number, _READ_BYTES):
+                        break
+            self._outputs[number] = Lines()
+
     def send(self, message: Message) -> None:
         """Tell the run something; that it does not listen shows otherwise."""
         with contextlib.suppress(OSError):

@@ -136,6 +136,7 @@ class WarmParent:
         if (error := import_modules(self._modules)) is not None:
             line.send({"is": "broken", "error": error})
             os._exit(0)
+        flush_output()
         seed_anew()
         Run(line).serve()
 
