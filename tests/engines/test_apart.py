@@ -148,6 +148,24 @@ def test_an_init_that_is_lost_takes_its_run_along(
     assert run(apart, "looks")
 
 
+@pytest.mark.parametrize("name", ["rescind-init", "rescind-run"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_befalls_the_next_run_does_not_touch_this_one(
+    apart: Driver, number: signal.Signals, name: str
+) -> None:
+    this = start(apart, "loops_on", file=os.devnull)
+    apart.until(lambda: len(named(os.getpid(), "rescind-run")) == 2)
+    os.kill(max(named(os.getpid(), name)), number)
+    lines = len(apart.logged(this))
+    apart.until(lambda: len(apart.logged(this)) > lines + 100)
+    apart.stop(this)
+    assert apart.end(this).evidence is Evidence.STOPPED_ITSELF
+    stopped = apart.start(f"{JOBS}:looks", 0.2)
+    apart.stop(stopped)
+    apart.end(stopped)
+    assert run(apart, "looks")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_warm_parent_that_is_lost_is_replaced_and_its_runs_go_on(
     apart: Driver, number: signal.Signals

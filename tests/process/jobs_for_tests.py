@@ -76,21 +76,21 @@ def idempotent_storm(context: JobContext) -> None:
 
 
 def weather(context: JobContext) -> None:
-    with Path(context.parameters["ledger"]).open("a+b", buffering=0) as file:
-        file.write(f"{context.job_id} {context.attempt} {os.getpid()}\n".encode())
-        file.seek(0)
-        for line in file.read().decode().splitlines():
-            job_id, attempt, pid = line.split()
+    ledger = Path(context.parameters["ledger"])
+    with ledger.open("ab", buffering=0) as file:
+        file.write(f"{context.job_id} {context.attempt} {identity(os.getpid())} run\n".encode())
+        for line in ledger.read_text().splitlines():
+            job_id, attempt, process, _ = line.split()
             earlier = int(job_id) == context.job_id and int(attempt) < context.attempt
-            if earlier and int(pid) != os.getpid() and Path(f"/proc/{pid}/fd/3").exists():
-                file.write(f"{job_id} OVERLAP {pid}\n".encode())
+            if earlier and process == identity(int(process.partition(".")[0])):
+                file.write(f"{job_id} {context.attempt} {process} OVERLAP\n".encode())
     how, seconds = context.parameters["how"], context.parameters.get("seconds", 2)
     if how == "holds":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if os.fork() == 0:
             os.setsid()
     if how == "reports":
-        report_from_copies(context, seconds)
+        report_from_copies(context, ledger, seconds)
     if how == "quick":
         return
     if how == "sleeps":
@@ -101,11 +101,23 @@ def weather(context: JobContext) -> None:
         time.sleep(0.1)
 
 
-def report_from_copies(context: JobContext, seconds: float) -> None:
+def identity(pid: int) -> str:
+    """A living process, told from another that gets its pid later."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return "gone"
+    return "gone" if fields[0] in "ZX" else f"{pid}.{fields[19]}"
+
+
+def report_from_copies(context: JobContext, ledger: Path, seconds: float) -> None:
     """Seven forked copies report, as fast as they can."""
     end = time.monotonic() + seconds
     for _ in range(7):
         if os.fork() == 0:
+            with ledger.open("ab", buffering=0) as file:
+                name = identity(os.getpid())
+                file.write(f"{context.job_id} {context.attempt} {name} copy\n".encode())
             while time.monotonic() < end:
                 context._on_progress(1, 2)
             os._exit(0)

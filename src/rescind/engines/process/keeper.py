@@ -66,12 +66,12 @@ class Keeper:
             if listening:
                 kept.hear()
             kept.act()
-        if self._run is not None:
-            if self._run.lost:
-                self._end_all()
-        elif self._spare is not None and self._spare.lost:
-            self._end_all()  # not before: it would take an innocent run along
         self._bury()
+        # A lost spare waits: to end all that is below would take an innocent run along.
+        waits_for = self._run or self._spare
+        if waits_for is not None and waits_for.lost:
+            self._end_all()
+            self._bury()
 
     # What is waited for
 
