@@ -20,8 +20,14 @@ test: $(VENV)/dev ## set up and run all tests that need nothing but the package 
 
 prove: $(VENV)/dev ## races, stops and kills for long, about 25 minutes, with figures
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
+	DAEMONS=1000 FORK_LOOPS=100 POOLS=200 $(BIN)/pytest -s tests/engines/test_apart.py
 	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
+
+bench: $(VENV)/dev ## what a run costs, beside its floor
+	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
+	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork
 
 check: $(VENV)/dev ## lint, types, direction of dependence
 	$(BIN)/ruff check
@@ -57,4 +63,4 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/run
 	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help up test prove check format lock clean
+.PHONY: help up test prove bench check format lock clean

@@ -90,7 +90,8 @@ def page() -> str:
         "\n## Statuses\n",
         *members(Status),
         "\n## Evidence\n",
-        "How a job's last run is known to have stopped. A cancelled job always has one.\n",
+        "How a job's last run is known to have stopped. A cancelled job always has one; a finished",
+        "job that nobody stopped has none.\n",
         *members(Evidence),
         "",
     ]

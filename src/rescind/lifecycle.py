@@ -196,7 +196,7 @@ never listed."""
 
 
 class Evidence(StrEnum):
-    """How a run is known to have stopped."""
+    """How a run is known to have stopped. A finished job that nobody stopped has none."""
 
     NEVER_STARTED = "NEVER_STARTED"
     """Its function was never entered."""

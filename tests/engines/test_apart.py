@@ -20,6 +20,7 @@ from rescind.model import RunRef
 JOBS = "engines.jobs_apart"
 DAEMONS = int(os.environ.get("DAEMONS", "40"))
 FORK_LOOPS = int(os.environ.get("FORK_LOOPS", "8"))
+POOLS = int(os.environ.get("POOLS", "5"))
 
 MakeEngine = Callable[..., Driver]
 
@@ -166,6 +167,19 @@ def test_what_befalls_the_next_run_does_not_touch_this_one(
     assert run(apart, "looks")
 
 
+@pytest.mark.parametrize("name", ["rescind-init", "rescind-warm"])
+def test_a_keeper_ends_with_its_worker_whatever_has_become_of_the_next_run(
+    apart: Driver, name: str
+) -> None:
+    this = start(apart, "loops_on", file=os.devnull)
+    apart.until(lambda: len(named(os.getpid(), "rescind-run")) == 2)
+    os.kill(max(named(os.getpid(), name)), signal.SIGKILL)
+    lines = len(apart.logged(this))
+    apart.until(lambda: len(apart.logged(this)) > lines + 20)
+    apart.engine.close()
+    assert not named(os.getpid(), "rescind-keeper")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_warm_parent_that_is_lost_is_replaced_and_its_runs_go_on(
     apart: Driver, number: signal.Signals
@@ -212,9 +226,10 @@ def test_inits_end_their_runs_when_worker_and_keeper_are_killed_at_once(
 # How a run ends, and with what evidence
 
 
+@pytest.mark.timeout(120 + POOLS)
 @pytest.mark.parametrize("name", ["pools_threads", "to_thread", "pools_processes"])
 def test_ordinary_pools_end_with_their_function(apart: Driver, name: str) -> None:
-    for _ in range(5):
+    for _ in range(POOLS):
         pool = apart.start(f"{JOBS}:{name}")
         ended = apart.end(pool)
         assert (ended.ending, ended.evidence) == (Ending.RETURNED, Evidence.STOPPED_ITSELF)

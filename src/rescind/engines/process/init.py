@@ -39,7 +39,7 @@ class Init:
         self._wakeups = wakeups
         self._group_only = group_only
         self._status: int | None = None
-        self._told_exit = False
+        self._told_left: int | None = None
         self._force = Force.NONE
         self._killing = False
 
@@ -47,7 +47,7 @@ class Init:
         """Tend the run until nothing of it is left."""
         self._tell({"is": "born", "pid": self._run})
         while reap(self._heed):
-            if self._status is not None and not self._told_exit:
+            if self._status is not None and not self._told_left:
                 self._tell_exit()
             if self._keeper.fileno() in self._wakeups.wait(None, self._keeper.fileno()):
                 self._obey()
@@ -64,9 +64,13 @@ class Init:
             self._force = Force.KILLED
 
     def _tell_exit(self) -> None:
-        """The run's own process has exited, and something that it started lives on."""
-        self._told_exit = True
-        self._tell({"is": "exited", "left": len(self._programs())})
+        """The run's own process has exited, and something of it lives on: maybe only what is about
+        to end by itself, until another comes out from behind it.
+        """
+        left = len(self._programs())
+        if left or self._told_left is None:
+            self._told_left = left
+            self._tell({"is": "exited", "left": left})
 
     def _obey(self) -> None:
         order = self._keeper.recv(_ORDER_BYTES)
