@@ -95,7 +95,8 @@ def says_the_unsayable(context: JobContext) -> None:
             context.progress(done, 9)  # type: ignore[arg-type]  # on purpose
         except ValueError as error:
             context.log(error)
-    raise RuntimeError("nul \0 and surrogate \ud800")
+    context.log("\0" * 200_000)
+    raise RuntimeError("nul \0 and surrogate \ud800" + "\0" * 100_000)
 
 
 @job("prints__c")

@@ -27,6 +27,8 @@ if "output" in _LEAVES:
     print("printed at import", end="")  # noqa: T201 - that is the test
 if "error" in _LEAVES:
     raise RuntimeError("broken at import")
+if "copy" in _LEAVES:
+    os.fork()  # and the copy goes on as if it were the one
 if "slow" in _LEAVES:
     time.sleep(0.5)
 

@@ -80,7 +80,9 @@ def test_what_no_store_can_hold_is_replaced(driver: Driver) -> None:
     assert sum(line.count("\x01") for line in lines) == 200_000
     assert sum("progress takes whole numbers" in line for line in lines) == 4
     assert driver.progressed(run) == []
+    assert sum(line.count("\ufffd") for line in lines) >= 200_000
     assert (ended.ending, "\0" in (ended.error or "\0")) == (Ending.RAISED, False)
+    assert len((ended.error or "").encode()) <= limits.ERROR_BYTES_MAX
 
 
 def test_a_run_asks_before_it_enters_and_a_refusal_keeps_it_out(driver: Driver) -> None:

@@ -68,6 +68,14 @@ def test_where_importing_leaves_threads_or_processes_each_run_imports(
     assert len(pids) == 3
 
 
+@pytest.mark.parametrize("warm", ["auto", "fork", "fresh"])
+def test_a_copy_that_a_module_forks_is_not_taken_for_the_run(
+    importing: MakeImporting, warm: str
+) -> None:
+    driver = importing("copy", warm=warm)
+    assert {len(result(driver)) for _ in range(4)} == {5}
+
+
 @pytest.mark.parametrize(("warm", "threads"), [("fork", 2), ("fresh", 3), ("auto", 3)])
 def test_how_is_a_setting(importing: MakeImporting, warm: str, threads: int) -> None:
     driver = importing("thread", warm=warm)

@@ -155,8 +155,8 @@ class Execution:
 def error_text(error: BaseException) -> str:
     """The traceback without our own frames in front; its end, when it is too long."""
     lines = traceback.format_exception(type(error), error, _users_part(error.__traceback__))
-    encoded = "".join(lines).rstrip().encode("utf-8", "replace")
-    return storable(encoded[-limits.ERROR_BYTES_MAX :].decode("utf-8", "ignore"))
+    encoded = storable("".join(lines).rstrip()).encode()
+    return encoded[-limits.ERROR_BYTES_MAX :].decode("utf-8", "ignore")
 
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:

@@ -10,9 +10,10 @@ import signal
 import socket
 from typing import NoReturn
 
+from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.process.frames import Message, pack
-from rescind.engines.process.system import IS_LINUX, Wakeups
+from rescind.engines.process.system import Wakeups
 from rescind.engines.process.tree import (
     Force,
     children_of,
@@ -52,7 +53,7 @@ class Init:
             if self._keeper.fileno() in self._wakeups.wait(None, self._keeper.fileno()):
                 self._obey()
         if self._group_only:
-            self._kill_group()
+            self._end_group()
         self._tell({"is": "gone", "status": self._status, "force": self._force})
         os._exit(0)
 
@@ -82,7 +83,7 @@ class Init:
             self._kill()  # so ordered, or the keeper is gone
 
     def _terminate(self) -> None:
-        if terminate_tree() if IS_LINUX else self._signal_group(signal.SIGTERM):
+        if self._signal_group(signal.SIGTERM) if self._group_only else terminate_tree():
             self._force = max(self._force, Force.TERMINATED)
 
     def _kill(self) -> None:
@@ -112,14 +113,21 @@ class Init:
             pass
         return True
 
-    def _kill_group(self) -> None:
-        """What the run's process has left behind in its group."""
-        while self._signal_group(signal.SIGKILL):
-            self._force = Force.KILLED
-            self._wakeups.wait(0.01)
+    def _end_group(self) -> None:
+        """End what the run's process has left behind in its group: nobody else would know of it."""
+        clock = SystemClock()
+        politely_until = clock.elapsed() + (0 if self._killing else limits.TERMINATE_SECONDS)
+        while True:
+            number, force = signal.SIGTERM, Force.TERMINATED
+            if clock.elapsed() >= politely_until:
+                number, force = signal.SIGKILL, Force.KILLED
+            if not self._signal_group(number):
+                return
+            self._force = max(self._force, force)
+            self._wakeups.wait(limits.KILL_LOOK_SECONDS_MIN)
 
     def _tell(self, message: Message) -> None:
         try:
-            self._keeper.send(pack(message))
+            self._keeper.send(pack(message), socket.MSG_DONTWAIT)
         except OSError:
-            return  # gone, which shows when it is listened to
+            return  # gone, which shows elsewhere; or so slow that it must not hold us up

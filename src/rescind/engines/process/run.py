@@ -21,7 +21,7 @@ from rescind.engines.process.frames import BROKEN_EXIT, PACKET_BYTES_MAX, Messag
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 
-_LINES_PER_PACKET = 4  # of full length, they still fit
+_LINES_PER_PACKET = 2  # of full length, and three times that where bytes had to be replaced
 
 
 class Line:
@@ -139,11 +139,15 @@ class Run:
 
 def import_modules(modules: Sequence[str]) -> str | None:
     """Import job modules; the error, if one cannot be."""
+    pid = os.getpid()
     for name in modules:
         try:
             __import__(name)
         except BaseException as error:  # noqa: BLE001 - importing runs a user's code
-            return error_text(error)
+            if os.getpid() == pid:
+                return error_text(error)
+        if os.getpid() != pid:
+            os._exit(0)  # a copy that the module has forked is not what imports it
     return None
 
 
