@@ -170,6 +170,29 @@ def test_a_run_that_returns_when_told_to_stop_for_time_is_done_all_the_same(benc
     assert harness.row(bench.store, job_id).result == "finished all the same"
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("echo", Status.SUCCESS),
+        ("raises", Status.ERRORS_ENCOUNTERED),
+        ("exits_hard", Status.ERRORS_ENCOUNTERED),
+    ],
+)
+def test_a_job_that_nobody_stopped_shows_no_evidence(
+    bench: Bench, name: str, status: Status
+) -> None:
+    job_id = bench.submit(name)
+    bench.until(lambda: bench.status(job_id) is status)
+    assert harness.row(bench.store, job_id).evidence is None
+    assert bench.store.events(job_id)[-1].evidence is None
+
+
+def test_a_job_that_was_stopped_for_time_shows_how(bench: Bench) -> None:
+    job_id = bench.submit("waits", timeout_seconds=0.3)
+    bench.until(lambda: bench.status(job_id) is Status.TIMEOUT)
+    assert harness.row(bench.store, job_id).evidence is Evidence.STOPPED_ITSELF
+
+
 def test_the_delay_between_attempts_doubles_up_to_its_bound(bench: Bench) -> None:
     job = harness.row(bench.store, bench.submit("echo"))
     delays = [

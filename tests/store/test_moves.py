@@ -145,6 +145,14 @@ def test_a_finish_keeps_result_error_and_evidence(store: Store) -> None:
     assert row(store, second).evidence is Evidence.KILLED
 
 
+def test_a_job_that_nobody_stopped_shows_no_evidence(store: Store) -> None:
+    job_id = place(store, Status.RUNNING)
+    run = harness.run_of(store, job_id)
+    end = RunEnd(run=run, status=Status.SUCCESS, evidence=Evidence.STOPPED_ITSELF, stopped=False)
+    assert store.finish(WORKER, [end]) == {job_id}
+    assert row(store, job_id).evidence is None
+
+
 def test_a_retry_is_due_after_its_delay(store: Store) -> None:
     job_id = place(store, Status.RUNNING)
     before = store.now()
