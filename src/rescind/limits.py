@@ -68,7 +68,8 @@ TERMINATE_SECONDS = 0.25
 KEEPER_RESTART_SECONDS = 1.0
 KEEPER_LOOK_SECONDS = 0.5
 """After a suspension, a run whose time is up is killed this late at the most."""
-DESCRIBE_SECONDS_MAX = 120.0
+IMPORT_SECONDS_MAX = 120.0
+"""For all job modules, to describe them or to get ready to run them."""
 SLOTS_MAX = 1_000
 
 # Sessions and passwords

@@ -137,8 +137,8 @@ async def to_thread(context: JobContext) -> int:
 
 @job("pools_processes__c")
 def pools_processes(context: JobContext) -> int:
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+    how = multiprocessing.get_context(context.parameters.get("how", "spawn"))
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=how) as pool:
         return sum(pool.map(len, ["a", "bc", "def"]))
 
 
@@ -151,7 +151,7 @@ def heeds_in_a_pool(context: JobContext) -> None:
             context._on_log("entered")
             context.sleep(60)
     else:
-        with multiprocessing.get_context("spawn").Pool(1) as processes:
+        with multiprocessing.get_context(how).Pool(1) as processes:
             processes.apply(len, ("abc",))
             context._on_log("entered")
             context.sleep(60)
@@ -304,6 +304,33 @@ def own_sessions(context: JobContext) -> None:
 @job("signals_its_group__c")
 def signals_its_group(context: JobContext) -> None:
     os.kill(0, signal.SIGKILL)
+
+
+@job("dies_by__c")
+def dies_by(context: JobContext) -> None:
+    os.kill(os.getpid(), context.parameters["number"])
+
+
+@job("stops_its_init_and_exits__c")
+def stops_its_init_and_exits(context: JobContext) -> None:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os._exit(3)
+
+
+@job("closes_all_and_goes_on__c")
+def closes_all_and_goes_on(context: JobContext) -> None:
+    os.closerange(0, 256)
+    append(context.parameters["file"], "closed")
+    time.sleep(context.parameters["delay"])
+    append(context.parameters["file"], " and done")
+
+
+@job("programs_see__c")
+def programs_see(context: JobContext) -> str:
+    """The descriptors that a program finds which closes none."""
+    command = [sys.executable, "-c", "import os; print(*os.listdir('/proc/self/fd'))"]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, close_fds=False)
+    return answer.stdout
 
 
 @job("sets_user__c")

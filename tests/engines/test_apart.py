@@ -12,6 +12,7 @@ import pytest
 from engines.conftest import Driver
 from engines.test_process import start_entered
 from processes import is_alive, named, programs_below
+from rescind import limits
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending
 from rescind.lifecycle import Evidence
@@ -223,6 +224,59 @@ def test_inits_end_their_runs_when_worker_and_keeper_are_killed_at_once(
         assert monotonic() < end, "the daemon outlived its keeper"
 
 
+def test_an_init_ends_its_run_though_its_keeper_died_without_hearing_it(
+    apart: Driver, tmp_path: Path
+) -> None:
+    file = tmp_path / "ticks"
+    start(apart, "daemon_and_wait", file=str(file))
+    pid = int(file.read_text().split()[0])
+    keeper = min(named(os.getpid(), "rescind-keeper"))
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(min(named(os.getpid(), "rescind-run")), signal.SIGKILL)  # which its init says
+    init = min(named(os.getpid(), "rescind-init"))
+    end = monotonic() + 10
+    while len(descendants(init)) > 1:
+        assert monotonic() < end
+    os.kill(keeper, signal.SIGKILL)
+    while is_alive(pid):
+        assert monotonic() < end, "the daemon outlived its keeper"
+
+
+def test_a_run_that_stops_its_init_and_exits_is_told_as_died(apart: Driver) -> None:
+    ended = apart.run(f"{JOBS}:stops_its_init_and_exits")
+    assert ended.ending is Ending.DIED
+    assert run(apart, "looks")
+
+
+def test_code_that_closes_its_files_is_not_ended_for_that(apart: Driver, tmp_path: Path) -> None:
+    file = tmp_path / "written"
+    closes = apart.start(
+        f"{JOBS}:closes_all_and_goes_on", file=str(file), delay=limits.INIT_ANSWER_SECONDS + 1
+    )
+    ended = apart.end(closes)
+    assert "close all files" in (ended.error or "")
+    assert file.read_text() == "closed and done"
+
+
+@pytest.mark.parametrize("number", [34, 40, 64, int(signal.SIGSEGV)])
+def test_a_run_that_a_signal_ends_is_told_with_its_name(apart: Driver, number: int) -> None:
+    ended = apart.run(f"{JOBS}:dies_by", number=number)
+    assert (ended.ending, "SIG" in (ended.error or "")) == (Ending.DIED, True)
+
+
+def test_programs_do_not_inherit_what_connects_a_run(apart: Driver) -> None:
+    assert run(apart, "programs_see") == "0 1 2 3\n", "the last one is what lists them"
+
+
+@pytest.mark.parametrize("name", ["rescind-keeper", "rescind-warm"])
+def test_what_stands_still_while_nothing_runs_is_noticed(apart: Driver, name: str) -> None:
+    run(apart, "looks")
+    apart.until(lambda: apart.engine.free() > 0)
+    os.kill(min(named(os.getpid(), name)), signal.SIGSTOP)
+    for _ in range(2):
+        assert run(apart, "looks")
+
+
 # How a run ends, and with what evidence
 
 
@@ -236,7 +290,15 @@ def test_ordinary_pools_end_with_their_function(apart: Driver, name: str) -> Non
         assert apart.logged(pool) == []
 
 
-@pytest.mark.parametrize("how", ["thread", "process"])
+@pytest.mark.parametrize("how", ["fork", "forkserver"])
+def test_processes_of_every_kind_end_with_their_pool(apart: Driver, how: str) -> None:
+    pool = apart.start(f"{JOBS}:pools_processes", how=how)
+    ended = apart.end(pool)
+    assert (ended.ending, ended.evidence) == (Ending.RETURNED, Evidence.STOPPED_ITSELF)
+    assert apart.logged(pool) == []
+
+
+@pytest.mark.parametrize("how", ["thread", "fork", "spawn", "forkserver"])
 def test_a_stop_that_is_heeded_in_a_pool_is_no_kill(apart: Driver, how: str) -> None:
     pool = start(apart, "heeds_in_a_pool", grace_seconds=20, how=how)
     apart.stop(pool)

@@ -4,6 +4,7 @@ import signal
 
 from rescind.engines.process.frames import BROKEN_EXIT, Message
 from rescind.engines.process.tree import Force
+from rescind.engines.protocol import Ending
 
 _EVIDENCE = {
     Force.NONE: "STOPPED_ITSELF",
@@ -12,6 +13,15 @@ _EVIDENCE = {
 }
 _FORCE = {-signal.SIGTERM: Force.TERMINATED, -signal.SIGKILL: Force.KILLED}
 """The means that an exit status tells of, whoever used it."""
+
+
+_SAID = ("ending", "result", "error")
+
+
+def done_of(message: Message) -> Message:
+    """What a run said of its end. Raises KeyError, TypeError or ValueError if it is none."""
+    Ending(message["ending"])
+    return {name: message[name] for name in _SAID}
 
 
 def ending_of(
@@ -27,10 +37,8 @@ def ending_of(
     enter its function; ``status``: how its process exited, negative for a signal, None if nobody
     saw it; ``force``: what ending it took; ``broken``: why it could not be understood any more.
     """
-    found = {"ending": "NOT_ENTERED", "result": None, "error": None}
-    if done is not None:
-        found = {name: done[name] for name in found}
-    else:
+    found = done or {"ending": "NOT_ENTERED", "result": None, "error": None}
+    if done is None:
         force = max(force, _FORCE.get(status or 0, Force.NONE))
         if entered and told_to_stop:
             found["ending"] = "STOPPED"
@@ -39,11 +47,18 @@ def ending_of(
     return {**found, "evidence": _EVIDENCE[force] if entered else "NEVER_STARTED"}
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # Python names only the first and the last of the real-time signals
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
 def _exit_words(status: int | None) -> str:
     if status is None:
         return "The process that watched over the job was ended, and the job with it."
     if status < 0:
-        return f"The job's process was ended by {signal.Signals(-status).name}."
+        return f"The job's process was ended by {_signal_name(-status)}."
     if status == BROKEN_EXIT:
         return "The job's process lost its connection: did its code close all files?"
     return f"The job's process exited with status {status}."

@@ -80,7 +80,7 @@ class ProcessEngine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             check=False,
-            timeout=limits.DESCRIBE_SECONDS_MAX,
+            timeout=limits.IMPORT_SECONDS_MAX,
         )
         try:
             return checked(msgspec.json.decode(asked.stdout, type=Description))

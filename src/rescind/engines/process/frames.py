@@ -58,6 +58,20 @@ def packet_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
+def receive_packet(end: socket.socket) -> bytes | None:
+    """The next packet; nothing when the other end is gone, None when there is none yet."""
+    try:
+        return end.recv(PACKET_BYTES_MAX, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except ConnectionResetError:
+        # The other end has gone without hearing all that it was told. That is said first, once;
+        # what it had said itself comes after.
+        return receive_packet(end)
+    except OSError:
+        return b""
+
+
 class FrameReader:
     """Takes the bytes of a stream as they come, gives whole messages."""
 

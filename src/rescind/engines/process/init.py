@@ -23,8 +23,8 @@ from rescind.engines.process.tree import (
     terminate_tree,
 )
 
-TERMINATE, KILL = b"t", b"k"
-"""What a keeper orders: SIGTERM for all, and SIGKILL until none is left."""
+ASK, TERMINATE, KILL = b"a", b"t", b"k"
+"""What a keeper orders: an answer; SIGTERM for all; SIGKILL until none is left."""
 
 _ORDER_BYTES = 16
 
@@ -46,6 +46,14 @@ class Init:
 
     def tend(self) -> NoReturn:
         """Tend the run until nothing of it is left."""
+        try:
+            self._tend()
+        except BaseException:  # whatever it is, nothing of the run may outlive it
+            self._kill()
+            raise
+        os._exit(0)
+
+    def _tend(self) -> None:
         self._tell({"is": "born", "pid": self._run})
         while reap(self._heed):
             if self._status is not None and not self._told_left:
@@ -55,7 +63,6 @@ class Init:
         if self._group_only:
             self._end_group()
         self._tell({"is": "gone", "status": self._status, "force": self._force})
-        os._exit(0)
 
     def _heed(self, pid: int, status: int) -> None:
         code = os.waitstatus_to_exitcode(status)
@@ -74,11 +81,17 @@ class Init:
             self._tell({"is": "exited", "left": left})
 
     def _obey(self) -> None:
-        order = self._keeper.recv(_ORDER_BYTES)
-        if not reap(self._heed):
+        try:
+            order = self._keeper.recv(_ORDER_BYTES)
+        except OSError:
+            order = b""  # the keeper is gone, and has not heard all that it was told
+        if order == ASK:
+            self._tell({"is": "here"})
+        elif not reap(self._heed):
             return  # it has ended by itself just now
-        if order == TERMINATE:
+        elif order == TERMINATE:
             self._terminate()
+            self._tell({"is": "here"})
         else:
             self._kill()  # so ordered, or the keeper is gone
 

@@ -25,9 +25,11 @@ _READ_BYTES = 64 * 1024
 class Keeper:
     """See the module."""
 
-    def __init__(self, worker: socket.socket, parent: Parent, lock: int | None) -> None:
+    def __init__(
+        self, clock: SystemClock, worker: socket.socket, parent: Parent, lock: int | None
+    ) -> None:
+        self._clock = clock
         self._worker = worker
-        self._clock = SystemClock()
         self._frames = FrameReader()
         self._out = bytearray()
         self._wakeups = Wakeups()
@@ -95,7 +97,7 @@ class Keeper:
 
     def _milliseconds(self) -> float | None:
         due = [kept.due for kept in self._all()]
-        due.append(self._again_at)
+        due += [self._again_at, self._parent.due]
         at = min((one for one in due if one is not None), default=None)
         if at is None:
             return None
@@ -225,7 +227,9 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_SH)
     if reach == "tree":
         become_subreaper()
-    Keeper(worker, Parent(modules, how=how, group_only=reach == "group"), lock).keep()
+    clock = SystemClock()
+    parent = Parent(clock, modules, how=how, group_only=reach == "group")
+    Keeper(clock, worker, parent, lock).keep()
 
 
 if __name__ == "__main__":

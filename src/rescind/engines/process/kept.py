@@ -3,19 +3,15 @@ the proof that nothing of it is left.
 """
 
 import contextlib
+import socket
 from collections.abc import Callable
 from enum import IntEnum
 
 from rescind import limits
 from rescind.clock import Clock, to_milliseconds
-from rescind.engines.process.endings import ending_of
-from rescind.engines.process.frames import (
-    PACKET_BYTES_MAX,
-    Message,
-    packet_pair,
-    unpack,
-)
-from rescind.engines.process.init import KILL, TERMINATE
+from rescind.engines.process.endings import done_of, ending_of
+from rescind.engines.process.frames import Message, packet_pair, receive_packet, unpack
+from rescind.engines.process.init import ASK, KILL, TERMINATE
 from rescind.engines.process.tree import Force
 from rescind.engines.process.voice import Voice
 
@@ -38,12 +34,10 @@ class Kept:
         self._send = send
         self._voice = Voice(self._heed, self._print)
         self._init, init = packet_pair()
-        self._init.setblocking(False)
         self.handed: list[int] = [init.detach(), *self._voice.handed]
         """The other ends, for the warm parent."""
         self.born = False
         """Its init lives, or has lived."""
-        self._born_by = clock.elapsed() + limits.BIRTH_SECONDS_MAX
         self.ready = False
         """It waits for its order."""
         self.id: list[int] | None = None
@@ -61,20 +55,21 @@ class Kept:
         self._entered = False
         self._asked_to_stop = False
         self._done: Message | None = None
-        self._grace_seconds = 0.0
         self._force_at: float | None = None
         self._fence_at: float | None = None
         self._stage = Stage.GOING
         self._stage_until: float | None = None
+        self._answer_by: float | None = clock.elapsed() + limits.BIRTH_SECONDS_MAX
+        """Until when its init must have said something."""
+        self._asked_init = False
         self._stubborn_at: float | None = None
 
     # What its worker asks for
 
     def order(self, message: Message) -> None:
         """It is to run this."""
-        self.ready = False
-        self.id = message["run"]
-        self._grace_seconds = message["grace_seconds"]
+        self.ready, self.id = False, message["run"]
+        self._grace_seconds: float = message["grace_seconds"]
         self._fence_at = message["fence_at"]
         self._voice.begin()
         self._voice.send(message)
@@ -102,7 +97,7 @@ class Kept:
         """When there is something to do to it, as things stand."""
         if self.lost or self.gone:
             return None
-        found = [self._stage_until, None if self.born else self._born_by]
+        found = [self._stage_until, self._answer_by]
         if self._stage < Stage.TERMINATING:
             found.append(self._force_at)
         if self._stage < Stage.KILLING:
@@ -117,7 +112,7 @@ class Kept:
         if not self._is_due():
             return
         now = self._clock.elapsed()
-        if self._stage is Stage.KILLING or not self.born:
+        if self._answer_by is not None and now >= self._answer_by:
             self.lost = True  # its init, or who should have forked it, has been silent for too long
         elif self._fence_at is not None and now >= self._fence_at:
             self._fenced = True
@@ -139,19 +134,25 @@ class Kept:
         """End it by force at once; it is over when it is ``gone``, or ``lost``."""
         if self._stage < Stage.KILLING:
             self._stubborn_at = self._clock.elapsed() + limits.STUBBORN_SECONDS
-        self._advance(Stage.KILLING, limits.INIT_ANSWER_SECONDS, KILL)
+        self._advance(Stage.KILLING, None, KILL)
 
-    def _advance(self, stage: Stage, seconds: float, order: bytes | None = None) -> None:
+    def _advance(self, stage: Stage, seconds: float | None, order: bytes | None = None) -> None:
         if stage > self._stage:
-            self._stage, self._stage_until = stage, self._clock.elapsed() + seconds
+            until = None if seconds is None else self._clock.elapsed() + seconds
+            self._stage, self._stage_until = stage, until
             if order is not None:
-                with contextlib.suppress(OSError):  # gone or full: it will not answer
-                    self._init.send(order)
+                self._order_init(order)
+
+    def _order_init(self, order: bytes) -> None:
+        """Whatever is ordered, it must answer in time."""
+        self._answer_by = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
+        with contextlib.suppress(OSError):  # gone or full: it will not answer
+            self._init.send(order, socket.MSG_DONTWAIT)
 
     # What it says
 
     def descriptors(self) -> list[int]:
-        """What to listen to."""
+        """What to listen to of the run."""
         return self._voice.descriptors()
 
     def init_descriptors(self) -> list[int]:
@@ -160,23 +161,21 @@ class Kept:
 
     def hear_init(self) -> None:
         """Take in what its init said."""
-        try:
-            data = self._init.recv(PACKET_BYTES_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
+        data = receive_packet(self._init)
         if not data:
-            self.lost = not self.gone
+            self.lost |= data is not None and not self.gone
             return
         message = unpack(data)
+        self._answer_by = None
         match message["is"]:
             case "born":
                 self.born = True
+            case "here":
+                pass  # it has answered
             case "exited":
                 self._heed_exit(message["left"])
             case "killing":
-                self._stage_until = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
+                self._answer_by = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
                 self.say_stubborn(message["pids"])
             case _:  # gone
                 self.gone = True
@@ -204,6 +203,10 @@ class Kept:
         self._voice.hear()
         if self._voice.broken is not None:
             self.kill()
+        elif not (self._voice.connected or self._asked_init):
+            # It has ended, or closed all its files: its init should know, if it still answers.
+            self._asked_init = True
+            self._order_init(ASK)
 
     def _heed(self, message: Message) -> None:
         kind = message["is"]
@@ -216,7 +219,7 @@ class Kept:
             elif kind == "entered":
                 self._entered = True
             elif kind == "done" and self._done is None:
-                self._done = message
+                self._done = done_of(message)
                 self._advance(Stage.LEAVING, limits.TERMINATE_SECONDS)
 
     def _print(self, lines: list[str]) -> None:

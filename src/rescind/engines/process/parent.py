@@ -1,18 +1,22 @@
 """The warm parent as its keeper knows it: started, listened to, asked to fork, started again."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from rescind.engines.process.frames import PACKET_BYTES_MAX, Message, packet_pair, unpack
+from rescind import limits
+from rescind.clock import Clock
+from rescind.engines.process.frames import Message, packet_pair, receive_packet, unpack
 
 
 class Parent:
     """See the module. ``how``: ``auto``, ``fork`` or ``fresh``."""
 
-    def __init__(self, modules: Sequence[str], *, how: str, group_only: bool) -> None:
+    def __init__(self, clock: Clock, modules: Sequence[str], *, how: str, group_only: bool) -> None:
+        self._clock = clock
         self._modules = modules
         self._how = how
         self._reach = "group" if group_only else "tree"
@@ -20,10 +24,16 @@ class Parent:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._exited = False
+        self._warm_by = 0.0
         self.is_warm = False
         """It has imported what it imports, and can fork."""
         self.error: str | None = None
         """Why it could not become warm."""
+
+    @property
+    def due(self) -> float | None:
+        """When it must be warm."""
+        return None if self.is_warm or self._process is None else self._warm_by
 
     @property
     def is_there(self) -> bool:
@@ -33,7 +43,6 @@ class Parent:
     def start(self) -> None:
         """Start one."""
         self._socket, theirs = packet_pair()
-        self._socket.setblocking(False)
         words = [str(theirs.fileno()), str(os.getpid()), self._how, self._reach, *self._modules]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -44,6 +53,7 @@ class Parent:
                 process_group=0,
             )
         self._exited, self.is_warm, self.error = False, False, None
+        self._warm_by = self._clock.elapsed() + limits.IMPORT_SECONDS_MAX
 
     def descriptors(self) -> list[int]:
         """What to listen to."""
@@ -59,18 +69,22 @@ class Parent:
         """Take in what it said and whether it lives; what its worker is told of it, if anything."""
         told = None
         if self._socket is not None:
-            try:
-                data = self._socket.recv(PACKET_BYTES_MAX)
-            except OSError:
-                data = b""
+            data = receive_packet(self._socket)
             if data:
                 told = self._heed(unpack(data))
+            elif data is not None:
+                self._fail("ended the process")
         if self._exited:
-            if not self.is_warm and self.error is None:
-                status = None if self._process is None else self._process.returncode
-                self.error = f"Importing the job modules ended the process (exit status {status})."
-            self._let_go()
+            self._fail("ended the process")
+        elif self.due is not None and self._clock.elapsed() >= self.due:
+            self._fail(f"took longer than {limits.IMPORT_SECONDS_MAX:g} seconds")
         return told
+
+    def _fail(self, how: str) -> None:
+        """It is of no use any more."""
+        if not self.is_warm and self._process is not None:
+            self.error = f"Importing the job modules {how}."
+        self._let_go()
 
     def _heed(self, message: Message) -> Message | None:
         if message["is"] == "broken":
@@ -91,15 +105,17 @@ class Parent:
         try:
             socket.send_fds(self._socket, [b"!"], [*handed, *([] if lock is None else [lock])])
         except OSError:
-            self.is_warm = False  # it has just ended; the run is lost before its birth
+            self._let_go()  # it has just ended; the run is lost before its birth
         for number in handed:
             os.close(number)
 
     def _let_go(self) -> None:
-        """Without its connection it exits, and the keeper reaps it as everything else."""
+        """End it: it may stand still. The keeper reaps it as everything else that is below it."""
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
+            if not self._exited:
+                os.kill(self._process.pid, signal.SIGKILL)  # ours, and not reaped
             self._process.returncode = self._process.returncode or 0
         self._socket, self._process = None, None
         self._exited, self.is_warm = False, False

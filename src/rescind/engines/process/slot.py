@@ -79,7 +79,6 @@ class Slot:
             if self.run == run and not self.stopping:
                 self.stopping = True
                 self._send(message)
-                self.process.send_signal(signal.SIGCONT)  # a job may have stopped its keeper
 
     def extend(self, run: RunRef, message: Message) -> None:
         """Put off the end of a run, if it is this keeper's."""
@@ -101,6 +100,7 @@ class Slot:
         while is never sent enough to fill its pipe: three messages a run, but for renewals.
         """
         with contextlib.suppress(OSError):
+            self.process.send_signal(signal.SIGCONT)  # a job may have stopped its keeper
             self.socket.sendall(frame(message))
 
     def close(self) -> None:

@@ -17,7 +17,12 @@ from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.process.system import Wakeups
 
-_RESOURCE_TRACKER = b"from multiprocessing.resource_tracker import main"
+_HELPERS = (
+    b"from multiprocessing.resource_tracker import main",
+    b"from multiprocessing.forkserver import main",
+)
+_FORKED_WITHOUT_EXEC = 0x40
+"""Among the kernel's flags of a process (PF_FORKNOEXEC)."""
 
 _HAS_CHILDREN = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
 
@@ -36,6 +41,8 @@ class _Stat(NamedTuple):
     parent: int
     state: bytes
     threads: int
+    executed: bool
+    """It runs a program of its own, and is no mere copy of who forked it."""
 
     @property
     def alive(self) -> bool:
@@ -69,18 +76,20 @@ def descendants(root: int) -> set[int]:
 
 
 def is_program(pid: int) -> bool:
-    """Whether it lives, is not just about to end, and is not the process in which Python's
-    multiprocessing cleans up after its others: that ignores SIGTERM, and ends when they have ended.
+    """Whether it lives, is not just about to end, and is none of the helpers of Python's
+    multiprocessing (resource tracker, fork server), which end by themselves with those they serve.
     """
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    if command:
-        return _RESOURCE_TRACKER not in command
-    # It has let go of its memory; but others of its threads may go on.
     stat = _stat(pid)
-    return stat is not None and stat.threads > 1
+    if stat is None:
+        return False
+    if not command:  # it has let go of its memory; but others of its threads may go on
+        return stat.threads > 1
+    is_helper = any(helper in command for helper in _HELPERS) and stat.executed
+    return not is_helper
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -90,7 +99,8 @@ def _stat(pid: int) -> _Stat | None:
             fields = file.read().rpartition(b") ")[2].split()
     except OSError:
         return None
-    return _Stat(int(fields[1]), fields[0], int(fields[17]))
+    executed = not int(fields[6]) & _FORKED_WITHOUT_EXEC
+    return _Stat(int(fields[1]), fields[0], int(fields[17]), executed)
 
 
 def _all_processes() -> Iterator[tuple[int, _Stat]]:
@@ -103,8 +113,8 @@ def _all_processes() -> Iterator[tuple[int, _Stat]]:
 
 
 def terminate_tree() -> int:
-    """SIGTERM every living descendant of this process, resource trackers excepted, and let stopped
-    ones hear it; how many they were.
+    """SIGTERM every living descendant of this process but multiprocessing's helpers, and let
+    stopped ones hear it; how many they were.
     """
     programs = list(filter(is_program, descendants(os.getpid())))
     for pid in programs:
@@ -164,19 +174,19 @@ def kill_children(
     when the kernel says that it has none.
 
     It signals children alone: nobody else can reap them, so that no pid can be another's meanwhile.
-    Resource trackers come last, and get a moment to end by themselves. ``on_look`` is told now and
-    then which are still there (another user's, or in uninterruptible sleep).
+    Multiprocessing's helpers come last, and get a moment to end by themselves. ``on_look`` is told
+    now and then which are still there (another user's, or in uninterruptible sleep).
     """
     seconds = limits.KILL_LOOK_SECONDS_MIN
-    trackers_until: float | None = None
+    helpers_until: float | None = None
     while reap(heed):
         children = children_of(os.getpid())
         programs = set(filter(is_program, children))
         if programs:
-            trackers_until = None
-        elif trackers_until is None:
-            trackers_until = clock.elapsed() + limits.TERMINATE_SECONDS
-        elif clock.elapsed() >= trackers_until:
+            helpers_until = None
+        elif helpers_until is None:
+            helpers_until = clock.elapsed() + limits.TERMINATE_SECONDS
+        elif clock.elapsed() >= helpers_until:
             programs = children
         for pid in programs:
             with contextlib.suppress(OSError):  # another user's

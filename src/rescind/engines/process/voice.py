@@ -2,16 +2,17 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 
 from rescind import limits
 from rescind.engines.lines import Lines
 from rescind.engines.process.frames import (
-    PACKET_BYTES_MAX,
     MalformedFrameError,
     Message,
     pack,
     packet_pair,
+    receive_packet,
     unpack,
 )
 
@@ -33,9 +34,10 @@ class Voice:
         self._outputs = {number: Lines() for number in outputs}
         self.handed: list[int] = [line.detach(), *handed]
         """The other ends: connection, standard output, standard error."""
-        for number in (self._line.fileno(), *outputs):
+        for number in outputs:
             os.set_blocking(number, False)
-        self._connected = True
+        self.connected = True
+        """Neither the run nor a copy of it has closed the connection."""
         self.broken: str | None = None
         """Why the run cannot be understood any more."""
 
@@ -51,11 +53,11 @@ class Voice:
     def send(self, message: Message) -> None:
         """Tell the run something; that it does not listen shows otherwise."""
         with contextlib.suppress(OSError):
-            self._line.send(pack(message))
+            self._line.send(pack(message), socket.MSG_DONTWAIT)
 
     def descriptors(self) -> list[int]:
         """What to listen to, as far as it has not been closed."""
-        return [*self._outputs, *([self._line.fileno()] if self._connected else [])]
+        return [*self._outputs, *([self._line.fileno()] if self.connected else [])]
 
     def hear(self) -> None:
         """Take in some of it."""
@@ -96,17 +98,16 @@ class Voice:
 
     def _read_line(self) -> bool:
         """Whether there may be more."""
-        if not self._connected:
+        if not self.connected:
             return False
-        try:
-            data = self._line.recv(PACKET_BYTES_MAX)
-        except OSError:
+        data = receive_packet(self._line)
+        if data is None:
             return False
-        self._connected = bool(data)
+        self.connected = bool(data)
         if data:
             try:
                 self._on_message(unpack(data))
             except (MalformedFrameError, KeyError, TypeError, ValueError) as error:
-                self._connected = False
+                self.connected = False
                 self.broken = f"The job's process broke its connection: {error}"
-        return self._connected
+        return self.connected

@@ -83,7 +83,7 @@ class WarmParent:
         self._group_only = group_only
         self._signals = _Signals.take()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # an init tells its keeper, nobody else
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)  # only its keeper ends it
 
     def serve(self) -> NoReturn:
@@ -94,6 +94,8 @@ class WarmParent:
             data, descriptors, _, _ = socket.recv_fds(self._keeper, 1, len(Handed._fields))
             if not data:
                 os._exit(0)
+            for number in descriptors:
+                os.set_inheritable(number, False)  # a program of a job's does not speak for its run
             handed = Handed(*descriptors)
             if os.fork() == 0:
                 try:
