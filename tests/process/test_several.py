@@ -153,6 +153,8 @@ def test_a_worker_that_stood_still_past_its_lease_writes_nothing(
     def written() -> list[object]:
         return [(store.job(job_id), store.events(job_id), store.log(job_id)) for job_id in ids]
 
+    # What the other worker writes of its own run comes a moment after the entry.
+    service.until(lambda: service.log(again).count("entered") == 2)
     before = written()
     frozen.process.send_signal(signal.SIGCONT)
     fillers = service.submit("demo_sleep__c", count=5, parameters={"seconds": 600})
