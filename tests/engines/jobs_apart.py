@@ -306,6 +306,12 @@ def signals_its_group(context: JobContext) -> None:
     os.kill(0, signal.SIGKILL)
 
 
+@job("returns_after__c")
+def returns_after(context: JobContext) -> None:
+    context._on_log("entered")
+    time.sleep(context.parameters["delay"])
+
+
 @job("dies_by__c")
 def dies_by(context: JobContext) -> None:
     os.kill(os.getpid(), context.parameters["number"])

@@ -277,6 +277,17 @@ def test_what_stands_still_while_nothing_runs_is_noticed(apart: Driver, name: st
         assert run(apart, "looks")
 
 
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_keeper_that_is_stopped_during_a_run_goes_on(apart: Driver, fenced: bool) -> None:
+    """Nobody tells it anything meanwhile: no stop, no renewal."""
+    seconds = 1.0 if fenced else None
+    stopped = apart.start(f"{JOBS}:returns_after", delay=60 if fenced else 0.5, seconds=seconds)
+    apart.until_logged(stopped, "entered")
+    os.kill(min(named(os.getpid(), "rescind-keeper")), signal.SIGSTOP)
+    ended = apart.end(stopped, seconds=20)
+    assert ended.ending is (Ending.STOPPED if fenced else Ending.RETURNED)
+
+
 # How a run ends, and with what evidence
 
 

@@ -1,1 +1,1 @@
-"""The default engine: each slot is a keeper process with one child that runs users' code."""
+"""The default engine: each slot is a keeper, and each run a process under an init of its own."""

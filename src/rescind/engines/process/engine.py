@@ -55,6 +55,7 @@ class ProcessEngine:
         self._clock = clock
         self._warm = warm
         self._told_warm = False
+        self._look_at = 0.0
         self._lock = keepers_lock
         self._group_only = group_only
         self._events: deque[EngineEvent] = deque()
@@ -129,7 +130,7 @@ class ProcessEngine:
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`."""
-        self._start_missing()
+        self._look_after_keepers()
         if self._missing:
             timeout_seconds = min(timeout_seconds, limits.KEEPER_RESTART_SECONDS)
         poll = select.poll()
@@ -227,9 +228,13 @@ class ProcessEngine:
                 ),
             )
 
-    def _start_missing(self) -> None:
-        """Start the keepers whose time has come; one that cannot be started is tried again."""
+    def _look_after_keepers(self) -> None:
+        """Continue those that were stopped; start those whose time has come, or again later."""
         now = self._clock.elapsed()
+        if now >= self._look_at:
+            self._look_at = now + limits.KEEPER_LOOK_SECONDS
+            for keeper in self._keepers:
+                keeper.let_go_on()
         due = [at for at in self._missing if at <= now]
         self._missing = [at for at in self._missing if at > now]
         for _ in due:

@@ -54,7 +54,7 @@ class Init:
         os._exit(0)
 
     def _tend(self) -> None:
-        self._tell({"is": "born", "pid": self._run})
+        self._tell({"is": "here"})
         while reap(self._heed):
             if self._status is not None and not self._told_left:
                 self._tell_exit()

@@ -36,8 +36,6 @@ class Kept:
         self._init, init = packet_pair()
         self.handed: list[int] = [init.detach(), *self._voice.handed]
         """The other ends, for the warm parent."""
-        self.born = False
-        """Its init lives, or has lived."""
         self.ready = False
         """It waits for its order."""
         self.id: list[int] | None = None
@@ -168,10 +166,8 @@ class Kept:
         message = unpack(data)
         self._answer_by = None
         match message["is"]:
-            case "born":
-                self.born = True
             case "here":
-                pass  # it has answered
+                pass  # it lives
             case "exited":
                 self._heed_exit(message["left"])
             case "killing":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rescind import limits
 from rescind.engines.process.frames import FrameReader, Message, frame
+from rescind.engines.process.system import IS_LINUX
 from rescind.model import RunRef
 
 keepers_of_this_process: set[int] = set()
@@ -102,6 +103,14 @@ class Slot:
         with contextlib.suppress(OSError):
             self.process.send_signal(signal.SIGCONT)  # a job may have stopped its keeper
             self.socket.sendall(frame(message))
+
+    def let_go_on(self) -> None:
+        """Continue the keeper if something has stopped it: it keeps its run's times (Linux)."""
+        if not IS_LINUX:
+            return
+        with contextlib.suppress(OSError):  # it is gone, which is noticed elsewhere
+            if os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG):
+                self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """Close the pipe, which ends the keeper and all it keeps; wait for that."""
