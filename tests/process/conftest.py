@@ -56,9 +56,9 @@ class Program:
             [sys.executable, "-m", "rescind.cli", *arguments],
             cwd=folder,
             env={
+                "RESCIND_LEASE_SECONDS": str(LEASE_SECONDS),  # unless a test has set another
                 **os.environ,
                 "PYTHONPATH": str(TESTS),
-                "RESCIND_LEASE_SECONDS": str(LEASE_SECONDS),
             },
             stdout=subprocess.PIPE,
             stderr=self._stderr,
