@@ -52,10 +52,10 @@ def stubborn(context: JobContext) -> None:
     ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1e6)"
     subprocess.Popen([sys.executable, "-c", ignore])  # noqa: S603 - our own code
     _double_fork(ignore)
-    with contextlib.suppress(BaseException):
-        context.log("I will not stop")
+    context.log("I will not stop")
     while True:
-        signal.pause()
+        with contextlib.suppress(BaseException):
+            signal.pause()
 
 
 @job("vapil_test_job__c")

@@ -34,6 +34,8 @@ RESULT_BYTES_MAX = 65_536
 ERROR_BYTES_MAX = 65_536
 PRIORITY_MIN, PRIORITY_DEFAULT, PRIORITY_MAX = 1, 50, 100
 GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX = 10.0, 3_600.0
+INTERRUPT_SECONDS_DEFAULT = 1.0
+TERMINATE_SECONDS_DEFAULT, TERMINATE_SECONDS_MAX = 0.25, 60.0
 TIMEOUT_MINUTES_DEFAULT, TIMEOUT_MINUTES_MAX = 23 * 60, 4_320
 PROGRESS_MAX = 2**53 - 1
 ATTEMPTS_MAX = 100
@@ -63,8 +65,14 @@ BIRTH_SECONDS_MAX = 5.0
 STRAY_LOOKS = 3
 """Without finding anything, before a lost keeper's orphans are taken for ended."""
 DESCRIPTORS_NAMED_MAX = 20
-TERMINATE_SECONDS = 0.25
-"""Between SIGTERM and SIGKILL."""
+LEAVE_SECONDS = 0.25
+"""For what a function that has ended has left behind: threads, exit functions; then for SIGTERM."""
+HELPERS_SECONDS = 1.0
+"""For multiprocessing's helpers to see that nobody needs them any more, and to clean up."""
+PREPARE_SECONDS = 0.1
+"""For a run that is to be interrupted to say what it waits for."""
+INTERRUPT_AGAIN_SECONDS = 0.01
+"""Between two looks at a main thread that was where nothing can be raised."""
 KEEPER_RESTART_SECONDS = 1.0
 KEEPER_LOOK_SECONDS = 0.5
 """After a suspension, a run whose time is up is killed this late at the most. So often, too, it is

@@ -41,6 +41,10 @@ class JobMetadata(Struct, frozen=True, kw_only=True):
     inactivity_seconds: float | None = None
     attempts_max: int = 1
     retry_seconds: float = limits.RETRY_SECONDS_DEFAULT
+    interrupt_seconds: float | None = limits.INTERRUPT_SECONDS_DEFAULT
+    """How soon a function that has not noticed a stop is interrupted; None: never."""
+    terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT
+    """Between SIGTERM and SIGKILL."""
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -75,6 +79,8 @@ class Job(Struct, frozen=True, kw_only=True):
     idempotent: bool
     attempts_max: int
     retry_seconds: float
+    interrupt_seconds: float | None
+    terminate_seconds: float
     created_by: int
     created_at: datetime
     modified_by: int

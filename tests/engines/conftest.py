@@ -44,10 +44,12 @@ class Driver:
         grace_seconds: float = 5.0,
         *,
         seconds: float | None = None,
+        interrupt_seconds: float | None = None,
         **parameters: Any,
     ) -> RunRef:
         """Start a run of one of the test jobs, as soon as a slot is free; it may go on for
-        ``seconds``.
+        ``seconds``. It is not interrupted unless ``interrupt_seconds`` says so: most tests are
+        about what must be forced.
         """
         self.until(lambda: self.engine.free() > 0)
         self.runs += 1
@@ -57,6 +59,7 @@ class Driver:
             processor=name if ":" in name else f"{JOBS}:{name}",
             parameters=parameters,
             grace_seconds=grace_seconds,
+            interrupt_seconds=interrupt_seconds,
             fence_at=None if seconds is None else CLOCK.elapsed() + seconds,
         )
         self.engine.start(order)

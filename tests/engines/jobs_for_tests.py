@@ -73,6 +73,7 @@ def cancels_unasked(context: JobContext) -> None:
 @job("returns__c")
 def returns(context: JobContext) -> Any:
     kinds: dict[str, Any] = {"object": object(), "large": "x" * 70_000, "list": [1, None, "a"]}
+    kinds |= {"nan": [{"a": [1, float("nan")]}], "infinity": float("-inf")}
     kinds["deep"] = []
     for _ in range(60):
         kinds["deep"] = [kinds["deep"]]
@@ -90,7 +91,7 @@ def says(context: JobContext) -> None:
 @job("says_the_unsayable__c")
 def says_the_unsayable(context: JobContext) -> None:
     context.log("nul \0 and surrogate \ud800" + "\x01" * 200_000)
-    for done in (-1, 2**53, "many", 1.5):
+    for done in (-1, 2**53, "many", 1.5, True):
         try:
             context.progress(done, 9)  # type: ignore[arg-type]  # on purpose
         except ValueError as error:
@@ -138,6 +139,14 @@ def returns_when_asked(context: JobContext) -> str:
     say_entered(context)
     context.cancelled.wait(60)
     return "finished all the same"
+
+
+@job("returns_unaware__c")
+def returns_unaware(context: JobContext) -> str:
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        time.sleep(0.05)
+    return "finished without knowing"
 
 
 @job("hooked__c")

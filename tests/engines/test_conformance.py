@@ -55,6 +55,10 @@ def test_a_result_that_is_no_json_or_too_large_is_an_error(driver: Driver) -> No
     ended = driver.run("returns", kind="deep")
     assert ended.ending is Ending.RAISED
     assert "nested" in (ended.error or "")
+    for kind in ("nan", "infinity"):
+        ended = driver.run("returns", kind=kind)
+        assert ended.ending is Ending.RAISED
+        assert ended.error == "The job's result holds NaN or an infinity, which JSON does not have"
     assert driver.run("returns", kind="list").result == [1, None, "a"]
 
 
@@ -78,7 +82,7 @@ def test_what_no_store_can_hold_is_replaced(driver: Driver) -> None:
     lines = driver.logged(run)
     assert lines[0].startswith("nul \ufffd and surrogate ?")
     assert sum(line.count("\x01") for line in lines) == 200_000
-    assert sum("progress takes whole numbers" in line for line in lines) == 4
+    assert sum("progress takes whole numbers" in line for line in lines) == 5
     assert driver.progressed(run) == []
     assert sum(line.count("\ufffd") for line in lines) >= 200_000
     assert (ended.ending, "\0" in (ended.error or "\0")) == (Ending.RAISED, False)
@@ -143,7 +147,11 @@ def test_a_function_that_returns_when_asked_has_returned(driver: Driver) -> None
     run = driver.start("returns_when_asked")
     stop_once_entered(driver, run, StopReason.CANCEL)
     ended = driver.end(run)
-    assert (ended.ending, ended.result) == (Ending.RETURNED, "finished all the same")
+    assert (ended.ending, ended.result, ended.noticed) == (
+        Ending.RETURNED,
+        "finished all the same",
+        True,
+    )
 
 
 def test_the_hook_runs_beside_the_function_and_can_unblock_it(driver: Driver) -> None:

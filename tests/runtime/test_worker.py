@@ -164,10 +164,23 @@ def test_a_worker_that_drains_claims_no_more_and_says_when_it_is_done(bench: Ben
     assert bench.status(running) is Status.ERRORS_ENCOUNTERED
 
 
-def test_a_run_that_returns_when_told_to_stop_for_time_is_done_all_the_same(bench: Bench) -> None:
+def test_a_run_that_returns_because_it_was_told_to_stop_for_time_keeps_that(bench: Bench) -> None:
     job_id = bench.submit("returns_when_asked", timeout_seconds=0.3)
+    bench.until(lambda: bench.status(job_id) is Status.TIMEOUT)
+    assert harness.row(bench.store, job_id).result is None
+
+
+@pytest.mark.parametrize("limit", ["timeout_seconds", "inactivity_seconds"])
+def test_a_run_that_returns_without_having_noticed_has_finished(bench: Bench, limit: str) -> None:
+    job_id = bench.submit("returns_unaware", **{limit: 0.3, "interrupt_seconds": None})
     bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
-    assert harness.row(bench.store, job_id).result == "finished all the same"
+    assert harness.row(bench.store, job_id).result == "finished without knowing"
+
+
+def test_a_run_that_is_interrupted_for_time_keeps_that(bench: Bench) -> None:
+    job_id = bench.submit("returns_unaware", timeout_seconds=0.1, interrupt_seconds=0.1)
+    bench.until(lambda: bench.status(job_id) is Status.TIMEOUT)
+    assert harness.row(bench.store, job_id).evidence is Evidence.STOPPED_ITSELF
 
 
 @pytest.mark.parametrize(

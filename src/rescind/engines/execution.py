@@ -1,24 +1,28 @@
 """One run of one processor's code, wherever it happens: entered, told to stop, ended."""
 
 import asyncio
-import contextlib
 import importlib
 import inspect
+import math
 import os
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
 from rescind import limits
+from rescind.engines import calls
+from rescind.engines.calls import AsyncCall, Call, PlainCall
+from rescind.engines.interrupt import Interrupt
 from rescind.engines.leaving import leave_copy
 from rescind.engines.lines import storable
 from rescind.engines.protocol import Ending
-from rescind.sdk.context import JobCancelled, JobContext
+from rescind.sdk.context import JobContext
 from rescind.sdk.job import Code, Processor
+from rescind.sdk.stop import Stop, is_cancellation
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ending: Ending
     result: Any = None
     error: str | None = None
+    noticed: bool = False
+    """Whether it had noticed that it was told to stop."""
 
 
 def resolve(path: str) -> Processor:
@@ -44,100 +50,109 @@ def resolve(path: str) -> Processor:
 
 
 class Execution:
-    """Runs one processor. ``run`` is called once; ``stop`` from another thread, at any time.
+    """Runs one processor. ``run`` is called once; ``stop`` and ``interrupt`` from another thread,
+    at any time.
 
-    ``on_enter`` is called when nothing can keep it from entering the function any more, and before
-    it does.
+    ``stop``: that of ``context``. ``on_enter`` is called when nothing can keep it from entering the
+    function any more, and before it does. ``interruptible``: it runs in the main thread.
     """
 
     def __init__(
         self,
         processor: Processor,
         context: JobContext,
+        stop: Stop,
+        *,
         on_enter: Callable[[], None] = lambda: None,
+        interruptible: bool = False,
     ) -> None:
         self._processor = processor
         self._context = context
+        self._stop = stop
         self._on_enter = on_enter
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._cancel_task: Callable[[], None] | None = None
+        self._call = self._call_of(processor.code)
+        self._interrupt = Interrupt(stop, self._call.where) if interruptible else None
+        self._told = False
         self._entered = False
         self._hook_ended = threading.Event()
         self._hook_ended.set()
 
-    def stop(self, reason: str) -> None:
-        """Tell the code to stop, by every polite means, and run its hook; the first call counts."""
+    def _call_of(self, code: Code) -> Call:
+        if inspect.iscoroutinefunction(code):
+            return AsyncCall(code, self._context, self._stop, self._end_copy)
+        return PlainCall(code, self._context)
+
+    def stop(self, reason: str) -> bool:
+        """Tell the code to stop; the first call counts. Whether :meth:`run_hook` must follow."""
         with self._lock:
-            if self._context.cancelled.is_set():
-                return
-            self._context.stop_reason = reason
-            self._context.cancelled.set()
-            cancel_task, entered = self._cancel_task, self._entered
-            if entered and self._processor.cancel_hook is not None:
+            if self._told:
+                return False
+            self._told = True
+            self._stop.reason = reason
+            self._stop.event.set()
+            entered = self._entered
+            if has_hook := entered and self._processor.cancel_hook is not None:
                 self._hook_ended.clear()
-        if cancel_task is not None:
-            cancel_task()
-        if not self._hook_ended.is_set():
-            self._run_hook(self._processor.cancel_hook)
+        if entered:
+            self._call.cancel()
+        return has_hook
+
+    def prepare_interrupt(self) -> None:
+        """Its programs are about to be ended; returns when nothing speaks against that."""
+        if self._interrupt is not None and self._entered:
+            self._interrupt.prepare()
+
+    def interrupt(self, *, insist: bool) -> None:
+        """It should have noticed by now: tell its loop again, or raise JobCancelled in it; even if
+        it seems to be cleaning up, if ``insist`` is said.
+        """
+        with self._lock:
+            if not self._entered or self._stop.noticed or self._interrupt is None:
+                return
+        self._call.cancel()
+        self._interrupt.fire(insist=insist)
 
     def run(self) -> Outcome:
         """Enter the function and wait for its end, and its hook's."""
         with self._lock:
-            if self._context.cancelled.is_set():
+            if self._told:
                 return Outcome(ending=Ending.NOT_ENTERED)
             self._on_enter()
             self._entered = True
-        outcome = self._call()
+        outcome = self._outcome()
         with self._lock:
             self._entered = False  # from here on no hook is begun
         self._hook_ended.wait()
         return outcome
 
-    def _call(self) -> Outcome:
+    def _outcome(self) -> Outcome:
         try:
-            result = self._returned()
+            try:
+                result = self._call.run()
+            finally:
+                if self._interrupt is not None:
+                    self._interrupt.end()
             self._end_copy(None)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             self._end_copy(error)
-            stopped = self._context.cancelled.is_set()
-            if stopped and isinstance(error, JobCancelled | asyncio.CancelledError):
-                return Outcome(ending=Ending.STOPPED)
-            return Outcome(ending=Ending.RAISED, error=error_text(error))
-        return _bounded(result)
+            if self._told and is_cancellation(error):
+                return Outcome(ending=Ending.STOPPED, noticed=True)
+            text = error_text(error)
+            if self._told:
+                self._context.log(f"It was told to stop, and failed:\n{text}")
+            return Outcome(ending=Ending.RAISED, error=text, noticed=self._stop.noticed)
+        return msgspec.structs.replace(_bounded(result), noticed=self._stop.noticed)
 
     def _end_copy(self, error: BaseException | None) -> None:
         """A copy that the code has forked, and that came back here, does not speak for the run."""
         if os.getpid() != self._pid:
             leave_copy(error)
 
-    def _returned(self) -> Any:
-        code = self._processor.code
-        if inspect.iscoroutinefunction(code):
-            return asyncio.run(self._awaited(code))
-        return code(self._context)
-
-    async def _awaited(self, code: Code) -> Any:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        assert task is not None
-
-        def cancel_task() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has just been closed
-                loop.call_soon_threadsafe(task.cancel)
-
-        with self._lock:
-            self._cancel_task = cancel_task
-            if self._context.cancelled.is_set():
-                task.cancel()
-        try:
-            result = await code(self._context)
-            self._end_copy(None)  # at once: by closing its loop it would deafen the run's own
-        except BaseException as error:
-            self._end_copy(error)
-            raise
-        return result
-
-    def _run_hook(self, hook: Code | None) -> None:
+    def run_hook(self) -> None:
+        """Run the hook, in a thread of its own if the function may have to be interrupted."""
+        hook = self._processor.cancel_hook
         assert hook is not None
         try:
             returned = hook(self._context)
@@ -146,7 +161,7 @@ class Execution:
             self._end_copy(None)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             self._end_copy(error)
-            with contextlib.suppress(JobCancelled):
+            if not is_cancellation(error):
                 self._context.log(f"The on_cancel hook failed:\n{error_text(error)}")
         finally:
             self._hook_ended.set()
@@ -161,7 +176,7 @@ def error_text(error: BaseException) -> str:
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
     """The traceback from the first frame of the user's; asyncio's count as ours."""
-    ours = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
+    ours = (__file__, calls.__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
     while frames is not None and frames.tb_frame.f_code.co_filename in ours:
         frames = frames.tb_next
     return frames
@@ -177,20 +192,37 @@ def _bounded(result: Any) -> Outcome:
         message = f"The job's result has {size} bytes of JSON, more than {limits.RESULT_BYTES_MAX}"
         return Outcome(ending=Ending.RAISED, error=message)
     plain = msgspec.to_builtins(result)
+    if _has_no_number(plain):
+        message = "The job's result holds NaN or an infinity, which JSON does not have"
+        return Outcome(ending=Ending.RAISED, error=message)
     if _depth(plain) > limits.JSON_DEPTH_MAX:
         message = f"The job's result is nested deeper than {limits.JSON_DEPTH_MAX}"
         return Outcome(ending=Ending.RAISED, error=message)
     return Outcome(ending=Ending.RETURNED, result=plain)
 
 
-def _depth(value: Any) -> int:
-    """How deep lists and dicts are nested."""
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, list | dict)]:
-        depth += 1
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """What a value of JSON holds, level by level."""
+    level = [value]
+    while level:
+        yield level
         level = [
             member
             for item in level
+            if isinstance(item, list | dict)
             for member in (item.values() if isinstance(item, dict) else item)
         ]
-    return depth
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dicts are nested."""
+    return sum(any(isinstance(item, list | dict) for item in level) for level in _levels(value))
+
+
+def _has_no_number(value: Any) -> bool:
+    """Whether a float in it is none that JSON can say."""
+    return any(
+        isinstance(item, float) and not math.isfinite(item)
+        for level in _levels(value)
+        for item in level
+    )

@@ -1,6 +1,7 @@
 """An engine for tests and tutorials: it runs the code in the worker's own thread.
 
-It can ask, but not force: a function that does not heed is waited for. One run at a time, and
+It can ask (``cancelled``, the hook, asyncio's cancellation, checkpoints), but neither interrupt nor
+force: a function that does not heed is waited for. One run at a time, and
 while it runs its worker does nothing else: there are no time-outs, and a run whose lease is lost
 goes on.
 """
@@ -25,6 +26,7 @@ from rescind.engines.protocol import (
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
 from rescind.sdk.context import JobContext
+from rescind.sdk.stop import Stop
 
 
 class InlineEngine:
@@ -68,8 +70,8 @@ class InlineEngine:
                 return
             self._stop_reason = reason
             execution = self._execution
-        if execution is not None:
-            execution.stop(reason)
+        if execution is not None and execution.stop(reason):
+            execution.run_hook()
         self.wake()
 
     def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
@@ -104,6 +106,7 @@ class InlineEngine:
                 evidence=Evidence.STOPPED_ITSELF if entered else Evidence.NEVER_STARTED,
                 result=outcome.result,
                 error=outcome.error,
+                noticed=outcome.noticed,
             )
         )
 
@@ -114,14 +117,16 @@ class InlineEngine:
             processor = resolve(order.processor)
         except Exception as error:  # noqa: BLE001 - importing runs a user's code
             return Outcome(ending=Ending.RAISED, error=error_text(error))
+        stop = Stop()
         context = JobContext(
             job_id=order.run.job_id,
             attempt=order.run.attempt,
             parameters=order.parameters,
             on_log=lambda text: self._log(order.run, text),
             on_progress=lambda done, total: self._events.append(Progressed(order.run, done, total)),
+            stop=stop,
         )
-        execution = Execution(processor, context)
+        execution = Execution(processor, context, stop)
         with self._lock:
             self._execution, reason = execution, self._stop_reason
         if reason is not None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from rescind import limits
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
 
@@ -33,6 +34,11 @@ class Order(Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any]
     grace_seconds: float
     """Between the polite request to stop and SIGTERM."""
+    interrupt_seconds: float | None = limits.INTERRUPT_SECONDS_DEFAULT
+    """Between that request and the interruption of a function that has not noticed it, at most half
+    the grace. None: it is not interrupted."""
+    terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT
+    """Between SIGTERM and SIGKILL."""
     fence_at: float | None = None
     """When the run is killed, unless :meth:`Engine.extend` comes first, in seconds of
     ``Clock.elapsed``: in time before its lease is over. None: its lease does not end."""
@@ -83,6 +89,8 @@ class Ended(Struct, frozen=True, kw_only=True):
     evidence: Evidence
     result: Any = None
     error: str | None = None
+    noticed: bool = False
+    """Whether its function had noticed that it was told to stop."""
 
 
 EngineEvent = Asked | Logged | Progressed | Ended

@@ -183,8 +183,8 @@ class Worker:
     def _judge(self, run: _Run, ended: Ended) -> None:
         """What is to be reported about a run that is over."""
         status = None if run.stopped_for is None else _STOPPED_FOR.get(run.stopped_for)
-        if ended.ending is Ending.RETURNED:
-            # Its work is done, even if it was told to stop just then.
+        if ended.ending is Ending.RETURNED and not (status and ended.noticed):
+            # Its work is done: it had not noticed that it was told to stop.
             self._end(run, ended, Status.SUCCESS)
         elif status is not None:
             self._end(run, ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
@@ -302,6 +302,8 @@ class Worker:
                     processor=job.processor,
                     parameters=job.parameters,
                     grace_seconds=job.grace_seconds,
+                    interrupt_seconds=job.interrupt_seconds,
+                    terminate_seconds=job.terminate_seconds,
                     fence_at=None if lease is None else fence_at(asked_at, lease),
                 )
             )

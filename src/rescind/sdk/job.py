@@ -5,6 +5,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from msgspec import UNSET, UnsetType, structs
+
 from rescind import limits
 from rescind.errors import ConfigurationError
 from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, Status
@@ -19,9 +21,13 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*__c")
 class Processor:
     """A function with what ``@job`` says of it; calling it calls the function."""
 
-    def __init__(self, code: Code, metadata: JobMetadata) -> None:
+    def __init__(
+        self, code: Code, metadata: JobMetadata, *, interrupted_with_hook: bool = True
+    ) -> None:
+        """``interrupted_with_hook``: its ``interrupt_seconds`` hold also when it has a hook."""
         self.code = code
         self.metadata = metadata
+        self._interrupted_with_hook = interrupted_with_hook
         self.cancel_hook: Code | None = None
         self.__name__ = code.__name__
         self.__doc__ = code.__doc__
@@ -35,8 +41,11 @@ class Processor:
         """Declare (as a decorator) what to call once when a run is told to stop.
 
         The hook runs beside the function, on another thread: use it to unblock what the function
-        waits for, such as a query. The run is over when both have ended.
+        waits for, such as a query. The run is over when both have ended. A function with a hook is
+        interrupted only if ``interrupt_seconds`` is given.
         """
+        if not self._interrupted_with_hook:
+            self.metadata = structs.replace(self.metadata, interrupt_seconds=None)
         self.cancel_hook = hook
         return hook
 
@@ -53,14 +62,18 @@ def job(
     inactivity_minutes: float | None = None,
     attempts_max: int = 1,
     retry_seconds: float = limits.RETRY_SECONDS_DEFAULT,
+    interrupt_seconds: float | UnsetType | None = UNSET,
+    terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT,
 ) -> Callable[[Code], Processor]:
     """Declare a function of one :class:`JobContext`, plain or ``async``, as the code of a job.
 
     ``name`` is that of its job metadata: lower case, ending in ``__c``. ``idempotent``: it may
     be started again after its worker was lost. ``cancellable_in``: of QUEUEING, QUEUED and
     RUNNING; SCHEDULED always is. ``grace_seconds``: how long it may take to stop when asked
-    politely. ``attempts_max`` and ``retry_seconds``: how often, and after which doubling delay,
-    it is tried again when it raises.
+    politely. ``interrupt_seconds``: after which part of that, at most half, a function that has not
+    noticed is interrupted; None: never; by default 1, and None where there is an ``on_cancel``
+    hook. ``terminate_seconds``: between SIGTERM and SIGKILL. ``attempts_max`` and
+    ``retry_seconds``: how often, and after which doubling delay, it is tried again when it raises.
 
     Raises ConfigurationError naming everything that is wrong.
     """
@@ -86,6 +99,12 @@ def job(
         f"retry_seconds {retry_seconds!r} must be from 0 to {limits.RETRY_SECONDS_MAX:g}": 0
         <= retry_seconds
         <= limits.RETRY_SECONDS_MAX,
+        f"interrupt_seconds {interrupt_seconds!r} must be from 0 to {limits.GRACE_SECONDS_MAX:g}, "
+        "or None": interrupt_seconds is None
+        or interrupt_seconds is UNSET
+        or 0 <= interrupt_seconds <= limits.GRACE_SECONDS_MAX,
+        f"terminate_seconds {terminate_seconds!r} must be from 0 to "
+        f"{limits.TERMINATE_SECONDS_MAX:g}": 0 <= terminate_seconds <= limits.TERMINATE_SECONDS_MAX,
     }
     problems = [f"@job({name!r}): {sentence}." for sentence, fine in checks.items() if not fine]
     if problems:
@@ -106,7 +125,11 @@ def job(
             inactivity_seconds=None if inactivity_minutes is None else inactivity_minutes * 60.0,
             attempts_max=attempts_max,
             retry_seconds=float(retry_seconds),
+            terminate_seconds=float(terminate_seconds),
         )
-        return Processor(code, metadata)
+        if interrupt_seconds is UNSET:
+            return Processor(code, metadata, interrupted_with_hook=False)
+        explicit = None if interrupt_seconds is None else float(interrupt_seconds)
+        return Processor(code, structs.replace(metadata, interrupt_seconds=explicit))
 
     return declare

@@ -15,7 +15,7 @@ _FORCE = {-signal.SIGTERM: Force.TERMINATED, -signal.SIGKILL: Force.KILLED}
 """The means that an exit status tells of, whoever used it."""
 
 
-_SAID = ("ending", "result", "error")
+_SAID = ("ending", "result", "error", "noticed")
 
 
 def done_of(message: Message) -> Message:
@@ -28,16 +28,23 @@ def ending_of(
     *,
     done: Message | None,
     entered: bool,
+    noticed: bool,
     told_to_stop: bool,
     status: int | None,
     force: Force,
     broken: str | None,
 ) -> Message:
     """``done``: what the run itself said of its end; ``entered``: it said that it was about to
-    enter its function; ``status``: how its process exited, negative for a signal, None if nobody
-    saw it; ``force``: what ending it took; ``broken``: why it could not be understood any more.
+    enter its function; ``noticed``: that this had noticed the stop; ``status``: how its process
+    exited, negative for a signal, None if nobody saw it; ``force``: what ending it took;
+    ``broken``: why it could not be understood any more.
     """
-    found = done or {"ending": "NOT_ENTERED", "result": None, "error": None}
+    found = done or {
+        "ending": "NOT_ENTERED",
+        "result": None,
+        "error": None,
+        "noticed": noticed,
+    }
     if done is None:
         force = max(force, _FORCE.get(status or 0, Force.NONE))
         if entered and told_to_stop:

@@ -104,6 +104,8 @@ class ProcessEngine:
             "processor": order.processor,
             "parameters": msgspec.json.encode(order.parameters),
             "grace_seconds": order.grace_seconds,
+            "interrupt_seconds": order.interrupt_seconds,
+            "terminate_seconds": order.terminate_seconds,
             "fence_at": order.fence_at,
         }
         keeper.start(order.run, message)

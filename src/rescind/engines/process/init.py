@@ -13,6 +13,7 @@ from typing import NoReturn
 from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.process.frames import Message, pack
+from rescind.engines.process.programs import Programs
 from rescind.engines.process.system import Wakeups
 from rescind.engines.process.tree import (
     Force,
@@ -23,8 +24,8 @@ from rescind.engines.process.tree import (
     terminate_tree,
 )
 
-ASK, TERMINATE, KILL = b"a", b"t", b"k"
-"""What a keeper orders: an answer; SIGTERM for all; SIGKILL until none is left."""
+ASK, ASK_PROGRAMS, TERMINATE, KILL = b"a", b"p", b"t", b"k"
+"""What a keeper orders: an answer; SIGTERM for programs; for all; SIGKILL until none is left."""
 
 _ORDER_BYTES = 16
 
@@ -43,6 +44,7 @@ class Init:
         self._told_left: int | None = None
         self._force = Force.NONE
         self._killing = False
+        self._programs = Programs()
 
     def tend(self) -> NoReturn:
         """Tend the run until nothing of it is left."""
@@ -58,7 +60,10 @@ class Init:
         while reap(self._heed):
             if self._status is not None and not self._told_left:
                 self._tell_exit()
-            if self._keeper.fileno() in self._wakeups.wait(None, self._keeper.fileno()):
+            if self._programs.look():
+                self._tell({"is": "no_programs"})
+            number = self._keeper.fileno()
+            if number in self._wakeups.wait(None, number, *self._programs.descriptors()):
                 self._obey()
         if self._group_only:
             self._end_group()
@@ -75,7 +80,7 @@ class Init:
         """The run's own process has exited, and something of it lives on: maybe only what is about
         to end by itself, until another comes out from behind it.
         """
-        left = len(self._programs())
+        left = len(self._left_behind())
         if left or self._told_left is None:
             self._told_left = left
             self._tell({"is": "exited", "left": left})
@@ -89,6 +94,10 @@ class Init:
             self._tell({"is": "here"})
         elif not reap(self._heed):
             return  # it has ended by itself just now
+        elif order == ASK_PROGRAMS:
+            if not self._group_only:
+                self._programs.ask()
+            self._tell({"is": "here"})
         elif order == TERMINATE:
             self._terminate()
             self._tell({"is": "here"})
@@ -105,7 +114,7 @@ class Init:
             self._signal_group(signal.SIGKILL)
         kill_children(SystemClock(), self._wakeups, self._heed, self._say_killing)
 
-    def _programs(self) -> set[int]:
+    def _left_behind(self) -> set[int]:
         """What lives directly below, but for the tracker that ends by itself."""
         if self._group_only:
             return {self._run} if self._signal_group(None) else set()
@@ -129,7 +138,7 @@ class Init:
     def _end_group(self) -> None:
         """End what the run's process has left behind in its group: nobody else would know of it."""
         clock = SystemClock()
-        politely_until = clock.elapsed() + (0 if self._killing else limits.TERMINATE_SECONDS)
+        politely_until = clock.elapsed() + (0 if self._killing else limits.LEAVE_SECONDS)
         while True:
             number, force = signal.SIGTERM, Force.TERMINATED
             if clock.elapsed() >= politely_until:

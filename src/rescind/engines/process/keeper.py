@@ -138,6 +138,7 @@ class Keeper:
                 "evidence": "NEVER_STARTED",
                 "result": None,
                 "error": None,
+                "noticed": False,
             }
         )
 

@@ -11,7 +11,8 @@ from rescind import limits
 from rescind.clock import Clock, to_milliseconds
 from rescind.engines.process.endings import done_of, ending_of
 from rescind.engines.process.frames import Message, packet_pair, receive_packet, unpack
-from rescind.engines.process.init import ASK, KILL, TERMINATE
+from rescind.engines.process.init import ASK, ASK_PROGRAMS, KILL, TERMINATE
+from rescind.engines.process.telling import Step, Telling
 from rescind.engines.process.tree import Force
 from rescind.engines.process.voice import Voice
 
@@ -51,9 +52,9 @@ class Kept:
         self._force = Force.NONE
         self._fenced = False
         self._entered = False
-        self._asked_to_stop = False
         self._done: Message | None = None
-        self._force_at: float | None = None
+        self._telling: Telling | None = None
+        self._noticed = False
         self._fence_at: float | None = None
         self._stage = Stage.GOING
         self._stage_until: float | None = None
@@ -67,7 +68,7 @@ class Kept:
     def order(self, message: Message) -> None:
         """It is to run this."""
         self.ready, self.id = False, message["run"]
-        self._grace_seconds: float = message["grace_seconds"]
+        self._order = message
         self._fence_at = message["fence_at"]
         self._voice.begin()
         self._voice.send(message)
@@ -79,9 +80,12 @@ class Kept:
                 # When its end is due nothing is entered any more: we may have stood still.
                 if self._stage is Stage.GOING and not self._is_due():
                     self._voice.send(message)
-            case "stop" if not self._asked_to_stop:
-                self._asked_to_stop = True
-                self._force_at = self._clock.elapsed() + self._grace_seconds
+            case "stop" if self._telling is None:
+                self._telling = Telling(
+                    self._clock.elapsed(),
+                    self._order["grace_seconds"],
+                    self._order["interrupt_seconds"],
+                )
                 self._voice.send(message)
             case "extend":
                 self._fence_at = message["fence_at"]
@@ -96,8 +100,11 @@ class Kept:
         if self.lost or self.gone:
             return None
         found = [self._stage_until, self._answer_by]
-        if self._stage < Stage.TERMINATING:
-            found.append(self._force_at)
+        if self._telling is not None:
+            if self._stage is Stage.GOING:
+                found.append(self._telling.due)
+            if self._stage < Stage.TERMINATING:
+                found.append(self._telling.force_at)
         if self._stage < Stage.KILLING:
             found.append(self._fence_at)
         return min((at for at in found if at is not None), default=None)
@@ -118,15 +125,42 @@ class Kept:
             self.kill()  # there is no time left to be polite in
         elif self._stage is Stage.TERMINATING:
             self.kill()
+        elif self._stage is Stage.GOING and not self._is_forced(now):
+            self._tell(now)
         else:
-            if self._stage is Stage.LEAVING and not self._exited:
-                self.log(
-                    "Threads or exit functions of the job did not end; they are ended by force"
-                )
+            self._say_forced()
             self._terminate()
 
+    def _is_forced(self, now: float) -> bool:
+        return self._telling is not None and now >= self._telling.force_at
+
+    def _tell(self, now: float) -> None:
+        """Take the next step of a stop that the function has not noticed."""
+        assert self._telling is not None
+        match step := self._telling.take(now):
+            case Step.PREPARE:
+                self._voice.send({"do": "prepare", "run": self.id})
+            case Step.ASK_PROGRAMS:
+                self._order_init(ASK_PROGRAMS)
+            case _:
+                insist = step is Step.INSIST
+                self._voice.send({"do": "interrupt", "run": self.id, "insist": insist})
+
+    def _say_forced(self) -> None:
+        if self._stage is Stage.LEAVING and not self._exited:
+            self.log("Threads or exit functions of the job did not end; they are ended by force")
+        elif self._stage is Stage.GOING and self._entered:
+            seconds = self._order["grace_seconds"]
+            self.log(
+                f"It has not stopped within its grace of {seconds:g} seconds: it is ended by "
+                "force, and what it has not cleaned up stays"
+            )
+
     def _terminate(self) -> None:
-        self._advance(Stage.TERMINATING, limits.TERMINATE_SECONDS, TERMINATE)
+        seconds = limits.LEAVE_SECONDS
+        if self._stage is Stage.GOING:
+            seconds = self._order["terminate_seconds"]
+        self._advance(Stage.TERMINATING, seconds, TERMINATE)
 
     def kill(self) -> None:
         """End it by force at once; it is over when it is ``gone``, or ``lost``."""
@@ -168,6 +202,8 @@ class Kept:
         match message["is"]:
             case "here":
                 pass  # it lives
+            case "no_programs":
+                self._heed_no_programs()
             case "exited":
                 self._heed_exit(message["left"])
             case "killing":
@@ -182,10 +218,25 @@ class Kept:
         self._exited = True
         if self._stage >= Stage.TERMINATING:
             return
-        self._advance(Stage.LEAVING, limits.TERMINATE_SECONDS)
-        if left:
+        self._leave()
+        if left and not self._waits_for_programs():
             self.log(f"{left} processes that the job had left behind were ended")
             self._terminate()
+
+    def _leave(self) -> None:
+        self._advance(Stage.LEAVING, limits.LEAVE_SECONDS)
+        if self._telling is not None and self._waits_for_programs():
+            self._stage_until = self._telling.programs_until
+
+    def _waits_for_programs(self) -> bool:
+        return self._telling is not None and self._telling.programs_until is not None
+
+    def _heed_no_programs(self) -> None:
+        now = self._clock.elapsed()
+        if self._telling is not None:
+            self._telling.programs_ended(now)
+        if self._stage is Stage.LEAVING:
+            self._stage_until = now + limits.LEAVE_SECONDS
 
     def say_stubborn(self, pids: list[int]) -> None:
         """Once: what SIGKILL does not end (another user's, or in uninterruptible sleep)."""
@@ -214,9 +265,18 @@ class Kept:
                 self._send(message)
             elif kind == "entered":
                 self._entered = True
+            elif kind == "prepared" and self._telling is not None:
+                self._telling.prepared(self._clock.elapsed())
+            elif kind == "noticed":
+                self._heed_notice()
             elif kind == "done" and self._done is None:
                 self._done = done_of(message)
-                self._advance(Stage.LEAVING, limits.TERMINATE_SECONDS)
+                self._leave()
+
+    def _heed_notice(self) -> None:
+        self._noticed = True
+        if self._telling is not None:
+            self._telling.noticed()
 
     def _print(self, lines: list[str]) -> None:
         if lines and self.id is not None:
@@ -236,7 +296,8 @@ class Kept:
             ending = ending_of(
                 done=self._done,
                 entered=self._entered,
-                told_to_stop=self._asked_to_stop or self._fenced,
+                noticed=self._noticed,
+                told_to_stop=self._telling is not None or self._fenced,
                 status=self._status,
                 force=self._force if self.gone else Force.KILLED,
                 broken=self._voice.broken,

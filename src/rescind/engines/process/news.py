@@ -36,6 +36,7 @@ def events_of(message: Message) -> Iterator[EngineEvent]:
                 evidence=Evidence(message["evidence"]),
                 result=_result(message["result"]),
                 error=message["error"],
+                noticed=message["noticed"],
             )
         case kind:
             raise ValueError(f"a keeper said {kind}")

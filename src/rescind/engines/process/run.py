@@ -20,6 +20,7 @@ from rescind.engines.lines import lines_of
 from rescind.engines.process.frames import BROKEN_EXIT, PACKET_BYTES_MAX, Message, pack, unpack
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
+from rescind.sdk.stop import Stop
 
 _LINES_PER_PACKET = 2  # of full length, and three times that where bytes had to be replaced
 
@@ -94,6 +95,7 @@ class Run:
                 "ending": outcome.ending,
                 "result": msgspec.json.encode(outcome.result),
                 "error": outcome.error,
+                "noticed": outcome.noticed,
             }
         )
         leave(0)
@@ -103,18 +105,32 @@ class Run:
             processor = resolve(order["processor"])
         except BaseException as error:  # noqa: BLE001 - importing runs a user's code
             return Outcome(ending=Ending.RAISED, error=error_text(error))
+        pid = os.getpid()
+
+        def say_noticed() -> None:
+            if os.getpid() == pid:  # a copy does not speak for the run
+                self._line.send({"is": "noticed"})
+
+        stop = Stop(say_noticed)
         context = JobContext(
             job_id=order["run"][0],
             attempt=order["run"][1],
             parameters=msgspec.json.decode(order["parameters"]),
             on_log=self._line.log,
             on_progress=self._line.progress,
+            stop=stop,
         )
-        execution = Execution(processor, context, lambda: self._line.send({"is": "entered"}))
+        execution = Execution(
+            processor,
+            context,
+            stop,
+            on_enter=lambda: self._line.send({"is": "entered"}),
+            interruptible=True,
+        )
         with self._lock:
-            self._execution, stop = execution, self._stop
-        if stop is not None:
-            execution.stop(stop["reason"])
+            self._execution, told = execution, self._stop
+        if told is not None:
+            execution.stop(told["reason"])
             self._answered.set()
         self._line.send({"is": "asks"})
         self._answered.wait()
@@ -127,13 +143,23 @@ class Run:
                 self._answered.set()
             elif message["do"] == "stop":
                 self._heed_stop(message)
+            elif message["do"] == "prepare" and self._execution is not None:
+                threading.Thread(target=self._prepare, daemon=True).start()
+            elif message["do"] == "interrupt" and self._execution is not None:
+                self._execution.interrupt(insist=message["insist"])
         os._exit(0)
+
+    def _prepare(self) -> None:
+        assert self._execution is not None
+        self._execution.prepare_interrupt()
+        self._line.send({"is": "prepared"})
 
     def _heed_stop(self, message: Message) -> None:
         with self._lock:
             self._stop, execution = message, self._execution
         if execution is not None:
-            execution.stop(message["reason"])
+            if execution.stop(message["reason"]):
+                threading.Thread(target=execution.run_hook, daemon=True).start()
             self._answered.set()
 
 

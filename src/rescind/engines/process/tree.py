@@ -21,6 +21,7 @@ _HELPERS = (
     b"from multiprocessing.resource_tracker import main",
     b"from multiprocessing.forkserver import main",
 )
+_WORKER = b"from multiprocessing.spawn import spawn_main"
 _FORKED_WITHOUT_EXEC = 0x40
 """Among the kernel's flags of a process (PF_FORKNOEXEC)."""
 
@@ -92,6 +93,23 @@ def is_program(pid: int) -> bool:
     return not is_helper
 
 
+def is_multiprocessings(pid: int) -> bool:
+    """Whether it is a program of Python's multiprocessing: a helper, or a spawned worker."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    stat = _stat(pid)
+    known = any(program in command for program in (*_HELPERS, _WORKER))
+    return known and stat is not None and stat.executed
+
+
+def has_executed(pid: int) -> bool:
+    """Whether it lives and runs a program of its own, and is no mere copy of who forked it."""
+    stat = _stat(pid)
+    return stat is not None and stat.alive and stat.executed
+
+
 def _stat(pid: int) -> _Stat | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as quick as can be
@@ -118,26 +136,34 @@ def terminate_tree() -> int:
     """
     programs = list(filter(is_program, descendants(os.getpid())))
     for pid in programs:
-        _signal_below(pid, signal.SIGTERM)
-        _signal_below(pid, signal.SIGCONT)
+        if (handle := open_below(pid)) is not None:
+            terminate(handle)
+            os.close(handle)
     return len(programs)
 
 
-def _signal_below(pid: int, number: signal.Signals) -> None:
-    """Signal a descendant of this process, and never another that got its pid meanwhile."""
+def terminate(handle: int) -> None:
+    """SIGTERM what a handle holds, and let it hear that if it is stopped."""
+    with contextlib.suppress(OSError):  # gone, or another user's
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        signal.pidfd_send_signal(handle, signal.SIGCONT)
+
+
+def open_below(pid: int) -> int | None:
+    """A handle (pidfd) of a descendant of this process, and never of another that got its pid
+    meanwhile.
+    """
     if not hasattr(os, "pidfd_open"):
-        return
+        return None
     try:
         handle = os.pidfd_open(pid)
     except OSError:
-        return
-    try:
-        # If it was below us while we held it, and still lives, it is the one that we hold.
-        if _is_below(pid):
-            with contextlib.suppress(OSError):  # gone, or another user's
-                signal.pidfd_send_signal(handle, number)
-    finally:
-        os.close(handle)
+        return None
+    # If it was below us while we held it, and still lives, it is the one that we hold.
+    if _is_below(pid):
+        return handle
+    os.close(handle)
+    return None
 
 
 def _is_below(pid: int) -> bool:
@@ -185,7 +211,7 @@ def kill_children(
         if programs:
             helpers_until = None
         elif helpers_until is None:
-            helpers_until = clock.elapsed() + limits.TERMINATE_SECONDS
+            helpers_until = clock.elapsed() + limits.HELPERS_SECONDS
         elif clock.elapsed() >= helpers_until:
             programs = children
         for pid in programs:

@@ -13,24 +13,24 @@ moved AS (
     INSERT INTO job (
         job_metadata, title, status, method, priority, parameters, queue, processor,
         cancellable_in, grace_seconds, timeout_seconds, inactivity_seconds, idempotent,
-        attempts_max, retry_seconds, created_by, created_at, modified_by, modified_at, run_at,
-        queued_at)
+        attempts_max, retry_seconds, interrupt_seconds, terminate_seconds, created_by,
+        created_at, modified_by, modified_at, run_at, queued_at)
     SELECT
         job_metadata, title,
         CASE WHEN due > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END,
         method, priority, parameters, queue, processor, cancellable_in, grace_seconds,
         timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
-        :user_id, moment(), :user_id, moment(), coalesce(due, moment()),
+        interrupt_seconds, terminate_seconds, :user_id, moment(), :user_id, moment(), coalesce(due, moment()),
         CASE WHEN due > moment() THEN NULL ELSE moment() END
     FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (
         job_metadata text, title text, method text, priority integer, parameters text,
         queue text, processor text, cancellable_in text[], grace_seconds double precision,
         timeout_seconds double precision, inactivity_seconds double precision,
         idempotent boolean, attempts_max integer, retry_seconds double precision,
-        run_at bigint)) WITH ORDINALITY AS given (
+        interrupt_seconds double precision, terminate_seconds double precision, run_at bigint)) WITH ORDINALITY AS given (
         job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
         grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
-        retry_seconds, run_at, position),
+        retry_seconds, interrupt_seconds, terminate_seconds, run_at, position),
         LATERAL (SELECT timestamptz 'epoch' + run_at * interval '1 millisecond' AS due) AS dated
     ORDER BY position
     RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence

@@ -166,22 +166,26 @@ ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
 -- What @job declares, as of now; jobs already submitted keep what they were submitted with.
 INSERT INTO job_metadata (
     name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
-    inactivity_seconds, idempotent, attempts_max, retry_seconds)
+    inactivity_seconds, idempotent, attempts_max, retry_seconds, interrupt_seconds,
+    terminate_seconds)
 SELECT
     name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
-    inactivity_seconds, idempotent, attempts_max, retry_seconds
+    inactivity_seconds, idempotent, attempts_max, retry_seconds, interrupt_seconds,
+    terminate_seconds
 FROM jsonb_to_recordset(CAST(:metadata AS jsonb)) AS m (
     name text, title text, processor text, queue text, cancellable_in text[],
     grace_seconds double precision, timeout_seconds double precision,
     inactivity_seconds double precision, idempotent boolean, attempts_max integer,
-    retry_seconds double precision)
+    retry_seconds double precision, interrupt_seconds double precision,
+    terminate_seconds double precision)
 ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
     title = excluded.title, processor = excluded.processor, queue = excluded.queue,
     cancellable_in = excluded.cancellable_in, grace_seconds = excluded.grace_seconds,
     timeout_seconds = excluded.timeout_seconds, inactivity_seconds = excluded.inactivity_seconds,
     idempotent = excluded.idempotent, attempts_max = excluded.attempts_max,
-    retry_seconds = excluded.retry_seconds;
+    retry_seconds = excluded.retry_seconds, interrupt_seconds = excluded.interrupt_seconds,
+    terminate_seconds = excluded.terminate_seconds;
 
 -- name: unknown_queues
 -- Of these queues, those that do not exist.

@@ -2,7 +2,7 @@
 -- (timestamptz, arrays, boolean) and in nothing that it permits.
 
 CREATE TABLE schema_version (version integer NOT NULL);
-INSERT INTO schema_version VALUES (2);
+INSERT INTO schema_version VALUES (3);
 
 -- The store's clock, in whole milliseconds like every instant here.
 CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql STABLE
@@ -55,7 +55,9 @@ CREATE TABLE job_metadata (
     inactivity_seconds double precision CHECK (inactivity_seconds > 0),
     idempotent         boolean NOT NULL,
     attempts_max       integer NOT NULL CHECK (attempts_max >= 1),
-    retry_seconds      double precision NOT NULL CHECK (retry_seconds >= 0)
+    retry_seconds      double precision NOT NULL CHECK (retry_seconds >= 0),
+    interrupt_seconds  double precision,      -- NULL: it is not interrupted
+    terminate_seconds  double precision NOT NULL DEFAULT 0.25
 );
 
 -- What decides about a job stands on its row: submit copies it from the job metadata.
@@ -97,6 +99,8 @@ CREATE TABLE job (
     result             text,                  -- JSON
     progress_done      bigint,
     progress_total     bigint,
+    interrupt_seconds  double precision,
+    terminate_seconds  double precision NOT NULL DEFAULT 0.25,
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK ((lease_expires_at IS NULL) = (worker IS NULL)),

@@ -63,6 +63,8 @@ def metadata(value: JobMetadata) -> dict[str, Any]:
         "idempotent": value.idempotent,
         "attempts_max": value.attempts_max,
         "retry_seconds": float(value.retry_seconds),
+        "interrupt_seconds": value.interrupt_seconds,
+        "terminate_seconds": float(value.terminate_seconds),
     }
 
 

@@ -7,7 +7,7 @@
 INSERT INTO job (
     job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in,
     grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
-    created_by, created_at, modified_by, modified_at, run_at, queued_at)
+    interrupt_seconds, terminate_seconds, created_by, created_at, modified_by, modified_at, run_at, queued_at)
 SELECT
     value ->> 'job_metadata', value ->> 'title',
     iif((value ->> 'run_at') > :now, 'SCHEDULED', 'QUEUED'),
@@ -15,7 +15,7 @@ SELECT
     value ->> 'processor', value ->> 'cancellable_in', value ->> 'grace_seconds',
     value ->> 'timeout_seconds', value ->> 'inactivity_seconds', value ->> 'idempotent',
     value ->> 'attempts_max', value ->> 'retry_seconds',
-    :user_id, :now, :user_id, :now,
+    value ->> 'interrupt_seconds', value ->> 'terminate_seconds', :user_id, :now, :user_id, :now,
     coalesce(value ->> 'run_at', :now),
     iif((value ->> 'run_at') > :now, NULL, :now)
 FROM json_each(:jobs)
@@ -321,19 +321,21 @@ ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
 -- What @job declares, as of now; jobs already submitted keep what they were submitted with.
 INSERT INTO job_metadata (
     name, title, processor, queue, cancellable_in, grace_seconds, timeout_seconds,
-    inactivity_seconds, idempotent, attempts_max, retry_seconds)
+    inactivity_seconds, idempotent, attempts_max, retry_seconds, interrupt_seconds,
+    terminate_seconds)
 SELECT
     value ->> 'name', value ->> 'title', value ->> 'processor', value ->> 'queue',
     value ->> 'cancellable_in', value ->> 'grace_seconds', value ->> 'timeout_seconds',
     value ->> 'inactivity_seconds', value ->> 'idempotent', value ->> 'attempts_max',
-    value ->> 'retry_seconds'
+    value ->> 'retry_seconds', value ->> 'interrupt_seconds', value ->> 'terminate_seconds'
 FROM json_each(:metadata) WHERE true
 ON CONFLICT (name) DO UPDATE SET
     title = excluded.title, processor = excluded.processor, queue = excluded.queue,
     cancellable_in = excluded.cancellable_in, grace_seconds = excluded.grace_seconds,
     timeout_seconds = excluded.timeout_seconds, inactivity_seconds = excluded.inactivity_seconds,
     idempotent = excluded.idempotent, attempts_max = excluded.attempts_max,
-    retry_seconds = excluded.retry_seconds;
+    retry_seconds = excluded.retry_seconds, interrupt_seconds = excluded.interrupt_seconds,
+    terminate_seconds = excluded.terminate_seconds;
 
 -- name: unknown_queues
 -- Of these queues, those that do not exist.

@@ -47,7 +47,7 @@ CREATE TABLE job_metadata (
     idempotent         INTEGER NOT NULL CHECK (idempotent IN (0, 1)),
     attempts_max       INTEGER NOT NULL CHECK (attempts_max >= 1),
     retry_seconds      REAL NOT NULL CHECK (retry_seconds >= 0)
-) STRICT, WITHOUT ROWID;
+, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25) STRICT, WITHOUT ROWID;
 
 -- What decides about a job stands on its row: submit copies it from the job metadata.
 CREATE TABLE job (
@@ -88,7 +88,7 @@ CREATE TABLE job (
     error              TEXT,
     result             TEXT,                  -- JSON
     progress_done      INTEGER,
-    progress_total     INTEGER,
+    progress_total     INTEGER, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25,
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK (lease_expires_at IS NULL OR worker IS NOT NULL),

@@ -1,0 +1,384 @@
+"""Jobs as people write them, who do not think of a stop: each waits or works without asking, and
+cleans up in ``finally``, to the line "cleaned up".
+"""
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+
+from rescind import JobContext, job
+
+LEAVES_A_WHOLE_FILE = """
+import pathlib, signal, sys, time
+def heed(*_):
+    time.sleep(1)
+    pathlib.Path(sys.argv[1]).write_text("whole")
+    sys.exit()
+signal.signal(signal.SIGTERM, heed)
+pathlib.Path(sys.argv[1]).write_text("half")
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def cleaned_up(context: JobContext, seconds: float = 0.2) -> Iterator[None]:
+    """Say "entered", run the body, and clean up for ``seconds``."""
+    try:
+        context.log("entered")
+        yield
+    finally:
+        context.log("cleaning up")
+        time.sleep(seconds)
+        context.log("cleaned up")
+
+
+@job("sleeps__c")
+def sleeps(context: JobContext) -> None:
+    with cleaned_up(context):
+        time.sleep(600)
+
+
+@job("asks_by_urllib__c")
+def asks_by_urllib(context: JobContext) -> None:
+    with cleaned_up(context), urllib.request.urlopen(context.parameters["url"]) as answer:
+        answer.read()
+
+
+@job("asks_by_requests__c")
+def asks_by_requests(context: JobContext) -> None:
+    with cleaned_up(context), requests.Session() as session:
+        session.get(context.parameters["url"], timeout=600)
+
+
+@job("runs_a_program__c")
+def runs_a_program(context: JobContext) -> None:
+    with cleaned_up(context):
+        command = [sys.executable, "-c", LEAVES_A_WHOLE_FILE, context.parameters["file"]]
+        subprocess.run(command, check=context.parameters.get("check", False))
+
+
+@job("runs_two_by_a_shell__c")
+def runs_two_by_a_shell(context: JobContext) -> None:
+    with cleaned_up(context):
+        program = Path(context.parameters["file"] + ".py")
+        program.write_text(LEAVES_A_WHOLE_FILE)
+        one = f"{sys.executable} {program} {context.parameters['file']}"
+        subprocess.run(f"{one} | {one}.2", shell=True, check=context.parameters.get("check", False))
+
+
+@job("polls__c")
+def polls(context: JobContext) -> None:
+    context.log("entered")
+    while not context.cancelled.is_set():
+        time.sleep(0.01)
+    time.sleep(3)
+    context.log("cleaned up")
+
+
+@job("awaits__c")
+async def awaits(context: JobContext) -> None:
+    context.log("entered")
+    try:
+        await asyncio.sleep(600)
+    finally:
+        context.log("cleaning up")
+        await asyncio.sleep(0.1)
+        context.progress(1, 2)
+        context.log("cleaned up")
+
+
+@job("awaits_a_thread__c")
+async def awaits_a_thread(context: JobContext) -> None:
+    try:
+        await asyncio.to_thread(wait_in_thread, context)
+    finally:
+        context.log("cleaned up")
+
+
+def wait_in_thread(context: JobContext) -> None:
+    context.log("entered")
+    try:
+        context.sleep(600)
+    finally:
+        context.log("thread cleaned up")
+
+
+@job("awaits_a_group__c")
+async def awaits_a_group(context: JobContext) -> None:
+    async def member(number: int) -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            context.log(f"member {number} cleaned up")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(2):
+                group.create_task(member(number))
+            await asyncio.sleep(0)
+            context.log("entered")
+    finally:
+        context.log("cleaned up")
+
+
+@job("blocks_its_loop__c")
+async def blocks_its_loop(context: JobContext) -> None:
+    context.log("entered")
+    try:
+        time.sleep(600)  # noqa: ASYNC251 - that is the test
+    finally:
+        await asyncio.sleep(0.1)
+        context.log("cleaned up")
+
+
+@job("side_task_blocks__c")
+async def side_task_blocks(context: JobContext) -> None:
+    """A callback of the loop waits, and swallows whatever is raised."""
+
+    def block() -> None:
+        context.log("entered")
+        with contextlib.suppress(BaseException):
+            time.sleep(600)
+
+    try:
+        asyncio.get_running_loop().call_soon(block)
+        await asyncio.sleep(600)
+    finally:
+        await asyncio.sleep(0.1)
+        context.log("cleaned up")
+
+
+@job("threads_report__c")
+def threads_report(context: JobContext) -> None:
+    barrier = threading.Barrier(5)
+
+    def report(number: int) -> None:
+        barrier.wait()
+        try:
+            for done in itertools.count():
+                context.progress(done, done)
+                time.sleep(0.01)
+        finally:
+            context.log(f"thread {number} cleaned up")
+
+    with cleaned_up(context), concurrent.futures.ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(report, number) for number in range(4)]
+        barrier.wait()
+        for future in futures:
+            future.result()
+
+
+def sleep_long(_: int) -> None:
+    time.sleep(600)
+
+
+@job("pools_by__c")
+def pools_by(context: JobContext) -> None:
+    processes = multiprocessing.get_context(context.parameters["how"])
+    pool = processes.Pool(2)
+    pool.apply(len, ("abc",))
+    try:
+        context.log("entered")
+        pool.map(len, range_of_sleepers(pool))
+    finally:
+        context.log("cleaning up")
+        pool.close()
+        pool.join()
+        context.log("cleaned up")
+
+
+def range_of_sleepers(pool: Any) -> list[str]:
+    time.sleep(600)
+    return []
+
+
+@job("holds_the_interpreter__c")
+def holds_the_interpreter(context: JobContext) -> None:
+    with cleaned_up(context):
+        collections.deque(itertools.repeat(None), maxlen=0)
+
+
+@job("catches_everything__c")
+def catches_everything(context: JobContext) -> None:
+    with cleaned_up(context):
+        try:
+            time.sleep(600)
+        except BaseException as error:
+            context.log(f"caught {type(error).__name__}")
+            raise
+
+
+@job("handles_signals__c")
+def handles_signals(context: JobContext) -> None:
+    def handle(number: int, _frame: object) -> None:
+        context.log(f"signal {number}")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    with cleaned_up(context):
+        time.sleep(600)
+
+
+@job("computes__c")
+def computes(context: JobContext) -> None:
+    with cleaned_up(context):
+        values = np.random.default_rng(7).random((50, 50))
+        while True:
+            values = values @ values
+            values /= values.sum()
+
+
+@job("queries__c")
+def queries(context: JobContext) -> None:
+    """A database query is cancelled from the hook, which logs."""
+    with cleaned_up(context):
+        _query.wait(600)
+        raise RuntimeError("canceling statement due to user request")
+
+
+_query = threading.Event()
+
+
+@queries.on_cancel
+def cancel_query(context: JobContext) -> None:
+    context.log("cancelling the query")
+    _query.set()
+    context.log("cancelled the query")
+
+
+# Where an exception must not go, or goes astray
+
+
+class Finalised:
+    """Waits where exceptions are ignored."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+
+    def __del__(self) -> None:
+        self._context.log("entered")
+        time.sleep(600)
+
+
+@job("finalises__c")
+def finalises(context: JobContext) -> None:
+    with contextlib.suppress(RuntimeError), cleaned_up_quietly(context):
+        found = Finalised(context)
+        del found
+        time.sleep(600)
+
+
+@contextlib.contextmanager
+def cleaned_up_quietly(context: JobContext) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        context.log("cleaned up")
+
+
+@job("uninterrupted__c")
+def uninterrupted(context: JobContext) -> None:
+    with cleaned_up(context):
+        with context.uninterrupted():
+            with context.uninterrupted():
+                time.sleep(context.parameters["delay"])
+            time.sleep(0.1)
+            context.log("block done")
+        context.log("not reached")
+
+
+@job("returns_unaware__c")
+def returns_unaware(context: JobContext) -> str:
+    context.log("entered")
+    time.sleep(context.parameters["delay"])
+    return "done"
+
+
+@job("cleanup_fails__c")
+def cleanup_fails(context: JobContext) -> None:
+    context.log("entered")
+    try:
+        time.sleep(600)
+    finally:
+        raise ValueError("the clean-up is broken")
+
+
+@job("loops_over_programs__c")
+def loops_over_programs(context: JobContext) -> None:
+    with cleaned_up(context):
+        for number in range(1000):
+            subprocess.run(["sleep", "600"], check=False)
+            context.log(f"program {number} ended")
+
+
+@job("shares_memory__c")
+def shares_memory(context: JobContext) -> None:
+    """Killed, it leaves its shared memory to the resource tracker."""
+    from multiprocessing import shared_memory  # noqa: PLC0415 - starts the tracker
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    memory = shared_memory.SharedMemory(create=True, size=1024)
+    context.log(memory.name)
+    context.log("entered")
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(600)
+
+
+@job("threads_are_told__c")
+def threads_are_told(context: JobContext) -> None:
+    """In helper threads every checkpoint raises every time; ``log`` never does."""
+    told: list[str] = []
+
+    def ask(how: str) -> None:
+        calls: dict[str, Callable[[], None]] = {
+            "progress": lambda: context.progress(1, 2),
+            "check": context.check_cancelled,
+            "sleep": lambda: context.sleep(0),
+        }
+        for _ in range(3):
+            try:
+                calls[how]()
+            except BaseException:  # noqa: BLE001 - that is the test
+                told.append(how)
+            context.log("from a thread")
+
+    with cleaned_up(context):
+        while context.stop_reason is None:
+            time.sleep(0.01)
+        threads = [
+            threading.Thread(target=ask, args=(how,)) for how in ("progress", "check", "sleep")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        context.log(" ".join(sorted(told)))
+        time.sleep(600)
+
+
+@job("forks_and_is_told__c")
+def forks_and_is_told(context: JobContext) -> None:
+    with cleaned_up(context):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.5)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        time.sleep(600)
