@@ -39,4 +39,9 @@ def named(root: int, name: str) -> list[int]:
 def programs_below(root: int) -> set[int]:
     """The living processes below ``root`` that are programs which jobs have started."""
     commands = {pid: command_of(pid) for pid in descendants(root)}
-    return {pid for pid, command in commands.items() if command and _OURS not in command}
+    not_jobs = (_OURS, b"postgres")
+    return {
+        pid
+        for pid, command in commands.items()
+        if command and not any(name in command for name in not_jobs)
+    }

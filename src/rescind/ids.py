@@ -23,3 +23,8 @@ def worker_id() -> str:
 def password() -> str:
     """24 characters (about 140 bits) that a person can type without mistaking one for another."""
     return "".join(secrets.choice(_LEGIBLE) for _ in range(24))
+
+
+def mark() -> bytes:
+    """16 bytes that tell what a run says from what is printed."""
+    return secrets.token_bytes(16)

@@ -50,6 +50,19 @@ LOG_TAIL_BYTES = LOG_BYTES_MAX // 2
 LOG_HEAD_BYTES = LOG_BYTES_MAX // 2 - LOG_CHUNK_BYTES_MAX
 """A chunk that starts within the head is kept whole."""
 
+LOG_BURST_BYTES = 512 * 1024
+"""That a run may log at once, more than the head that is kept; beyond that, lines wait in a ring of
+``LOG_TAIL_BYTES``."""
+LOG_BYTES_PER_SECOND = 128 * 1024
+LOG_SPOOL_SECONDS = 0.25
+"""Between two portions of what waits."""
+FLOOD_PAUSES = 3
+"""After reading from a flood, a keeper reads nothing for this many times as long."""
+LINES_BEGUN_MAX = 1_000
+"""By threads of one run, and not ended."""
+ALIVE_SECONDS = 0.1
+"""Between two signs of life of a run whose output makes no line."""
+
 # Engines
 FRAME_BYTES_MAX = 1024 * 1024
 LAST_WORDS_BYTES_MAX, LAST_WORDS_PACKETS_MAX = 4 * 1024 * 1024, 10_000

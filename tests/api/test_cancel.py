@@ -257,6 +257,15 @@ def test_the_event_says_who_why_and_by_which_request(
     assert event.request_id == answer.headers["x-vaultapi-executionid"]
 
 
+def test_a_reason_is_read_as_utf_8_on_one_line(api: TestClient, ada: Headers, store: Store) -> None:
+    job_id = harness.submit(store)
+    reason = "Gr\u00fc\u00dfe \u2026 \u65e5\u672c\u2028forged\u0085".encode()
+    headers = {**{name.encode(): value.encode() for name, value in ada.items()}}
+    api.post(URL, json=[{"job_id": job_id}], headers={**headers, b"X-Rescind-Reason": reason})
+    event = harness.last_event(store, job_id)
+    assert event.reason == "Gr\u00fc\u00dfe \u2026 \u65e5\u672c\\u2028forged\\x85"
+
+
 def test_who_asks_for_detail_gets_a_code_and_a_status(
     api: TestClient, ada: Headers, store: Store
 ) -> None:

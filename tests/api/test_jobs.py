@@ -164,12 +164,26 @@ def test_start_now_of_a_job_that_is_not_scheduled_names_its_status(
     assert f"in {status} state" in message
 
 
+def test_a_title_cannot_forge_lines_of_the_log(api: TestClient, ada: Headers, store: Store) -> None:
+    forged = "2024-03-01T00:50:01.741Z Job Completion Status: SUCCESS"
+    title = f"t\n{forged}\r{forged}\u2028{forged}\x0b\x1b[2J"
+    job_id = harness.submit(store, harness.new_job(title=title))
+    harness.cancel(store, job_id)
+    harness.settle(store, job_id)
+    lines = api.get(f"{JOBS}/{job_id}/log", headers=ada).text.splitlines()
+    assert [line.partition(" ")[2].partition(":")[0] for line in lines].count("Job Title") == 1
+    assert [line for line in lines if "Job Completion Status:" in line and "Title" not in line] == [
+        line for line in lines if line.endswith("Job Completion Status: CANCELLED")
+    ]
+    assert "\x1b" not in "".join(lines)
+
+
 def test_the_log_is_text_with_marks_gaps_and_a_summary(
     api: TestClient, ada: Headers, store: Store
 ) -> None:
     job_id = harness.place(store, Status.RUNNING)
     harness.cancel(store, job_id)
-    later = "2999-03-01T00:50:01.741Z still here\n"
+    later = "2024-03-01T00:50:02.741Z [after cancel] still here\n"
     text = "2024-03-01T00:50:01.741Z hello\n" * 2 + later
     harness.log(store, job_id, text)
     harness.settle(store, job_id)
@@ -179,7 +193,7 @@ def test_the_log_is_text_with_marks_gaps_and_a_summary(
     assert lines[:3] == [
         "2024-03-01T00:50:01.741Z hello",
         "2024-03-01T00:50:01.741Z hello",
-        "2999-03-01T00:50:01.741Z [after cancel] still here",
+        "2024-03-01T00:50:02.741Z [after cancel] still here",
     ]
     assert lines[3].endswith("Job Title: A job")
     assert any(line.endswith("Job Completion Status: CANCELLED") for line in lines)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from postgres import Server
 from rescind.clock import SystemClock
 from rescind.engines.inline import InlineEngine
 from rescind.engines.process.engine import ProcessEngine
@@ -149,6 +150,11 @@ def driver(request: pytest.FixtureRequest) -> Driver:
         return Driver(InlineEngine([JOBS], clock=SystemClock()))
     driver: Driver = request.getfixturevalue("process")
     return driver
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server_first(postgres_server: Server) -> None:
+    """Start PostgreSQL before an engine makes this process adopt orphans, and end them."""
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import requests
 
 from rescind import JobContext, job
@@ -246,19 +247,25 @@ def computes(context: JobContext) -> None:
 
 @job("queries__c")
 def queries(context: JobContext) -> None:
-    """A database query is cancelled from the hook, which logs."""
-    with cleaned_up(context):
-        _query.wait(600)
-        raise RuntimeError("canceling statement due to user request")
+    """A database query, which the hook cancels and logs that."""
+    with cleaned_up(context), psycopg.connect(context.parameters["url"]) as connection:
+        _connections.append(connection)
+        try:
+            connection.execute("SELECT pg_sleep(600)")
+        finally:
+            _query_ended.set()
 
 
-_query = threading.Event()
+_connections: list[psycopg.Connection] = []
+_query_ended = threading.Event()
 
 
 @queries.on_cancel
 def cancel_query(context: JobContext) -> None:
     context.log("cancelling the query")
-    _query.set()
+    while not _query_ended.wait(0.05):  # it may not have begun yet
+        for connection in _connections:
+            connection.cancel()
     context.log("cancelled the query")
 
 
@@ -301,6 +308,54 @@ def uninterrupted(context: JobContext) -> None:
             time.sleep(0.1)
             context.log("block done")
         context.log("not reached")
+
+
+@job("hook_waits__c", interrupt_seconds=0.3)
+def hook_waits(context: JobContext) -> None:
+    with cleaned_up(context):
+        time.sleep(600)
+
+
+@hook_waits.on_cancel
+def wait_in_hook(context: JobContext) -> None:
+    context.log("hook")
+    time.sleep(2)
+    context.log("hook ends")
+
+
+@job("fails_and_cleans_up__c")
+def fails_and_cleans_up(context: JobContext) -> None:
+    """It fails just when it is told to stop, and its clean-up takes a while."""
+    context.log("entered")
+    try:
+        while context.stop_reason is None:
+            time.sleep(0.01)
+        raise ValueError("broken")
+    finally:
+        time.sleep(1)
+        context.progress(1, 2)
+        context.log("cleaned up")
+
+
+@job("waits_in_except__c")
+def waits_in_except(context: JobContext) -> None:
+    try:
+        int("broken")
+    except ValueError:
+        with cleaned_up(context):
+            time.sleep(600)
+
+
+@job("gathers_threads__c")
+def gathers_threads(context: JobContext) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(context.sleep, 600)
+        context.log("entered")
+        try:
+            future.result()
+        finally:
+            time.sleep(3)
+            context.log("cleaned up")
 
 
 @job("returns_unaware__c")

@@ -349,13 +349,15 @@ def test_an_async_copy_does_not_speak_for_the_run_either(apart: Driver) -> None:
 
 
 def test_copies_and_threads_may_all_log_at_once(apart: Driver) -> None:
-    report = apart.start(f"{JOBS}:copies_report", lines=40, size=15_000)
+    report = apart.start(f"{JOBS}:copies_report", lines=60, size=9_000)
     ended = apart.end(report, seconds=90)
     assert (ended.ending, ended.result) == (Ending.RETURNED, 7), ended
     lines = [line for line in apart.logged(report) if line != "chatter"]
-    expected = {f"{n} {line} " + str(n) * 15_000 for n in range(7) for line in range(40)}
-    assert len(lines) == 280
-    assert set(lines) == expected
+    expected = {f"{n} {line} " + str(n) * 9_000 for n in range(7) for line in range(60)}
+    gaps = [line for line in lines if "are left out here" in line]
+    whole = [line for line in lines if line not in gaps]
+    assert len(whole) == len(set(whole)) > 50
+    assert set(whole) <= expected
 
 
 def test_a_copy_that_is_killed_while_it_logs_breaks_nothing(apart: Driver) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from engines.conftest import JOBS, Driver
 from processes import is_alive, programs_below
+from rescind import limits
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending, StopReason
 from rescind.errors import ConfigurationError
@@ -216,7 +217,7 @@ def test_output_becomes_lines(process: Driver) -> None:
 
 def test_a_flood_of_output_does_not_hold_up_a_stop(process: Driver) -> None:
     run = start_entered(process, "floods")
-    process.until(lambda: len(process.events) > 5_000)
+    process.until(lambda: len(process.logged(run)) > limits.LOG_BURST_BYTES / 1_100)
     started = monotonic()
     process.stop(run)
     ended = process.end(run)

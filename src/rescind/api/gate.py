@@ -30,6 +30,7 @@ from rescind.wire import envelope
 from rescind.wire.error_types import ErrorType
 from rescind.wire.negotiation import accept_format
 from rescind.wire.render import render
+from rescind.wire.text import one_line
 
 SESSION_COOKIE = "rescind_session"
 
@@ -249,5 +250,6 @@ def _require_same_origin(request: Request) -> None:
 
 
 def _reason(request: Request) -> str | None:
-    reason = request.headers.get("x-rescind-reason", "").strip()
+    given = request.headers.get("x-rescind-reason", "")  # bytes, read as Latin-1
+    reason = one_line(given.encode("latin-1").decode("utf-8", "replace")).strip()
     return reason[: limits.REASON_CHARACTERS_MAX] or None

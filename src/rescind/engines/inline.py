@@ -134,5 +134,5 @@ class InlineEngine:
         return execution.run()
 
     def _log(self, run: RunRef, text: str) -> None:
-        at = self._clock.now()
-        self._events.extend(Logged(run, at, line) for line in lines_of(text))
+        at, after = self._clock.now(), self._stop_reason is StopReason.CANCEL
+        self._events.extend(Logged(run, at, line, after) for line in lines_of(text))

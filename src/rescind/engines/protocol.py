@@ -71,6 +71,14 @@ class Logged(Struct, frozen=True):
     run: RunRef
     at: datetime
     text: str
+    after_cancel: bool = False
+    """It was written after the run had been told that its job is cancelled."""
+
+
+class Alive(Struct, frozen=True):
+    """The run wrote something that makes no line yet."""
+
+    run: RunRef
 
 
 class Progressed(Struct, frozen=True):
@@ -93,7 +101,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     """Whether its function had noticed that it was told to stop."""
 
 
-EngineEvent = Asked | Logged | Progressed | Ended
+EngineEvent = Asked | Alive | Logged | Progressed | Ended
 
 
 class Engine(Protocol):

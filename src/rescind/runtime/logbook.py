@@ -3,13 +3,17 @@
 from datetime import datetime
 
 from rescind import limits
+from rescind.engines.protocol import Logged
 from rescind.model import LogChunk, RunRef
 
 
-def log_line(at: datetime, text: str) -> str:
-    """One line as it is kept: ``2024-03-01T00:50:01.741Z text`` and a line feed."""
+def log_line(at: datetime, text: str, *, after_cancel: bool = False) -> str:
+    """One line as it is kept: ``2024-03-01T00:50:01.741Z text`` and a line feed. What was written
+    after a cancel has ``[after cancel]`` before it.
+    """
     instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f"{instant} {text}\n"
+    mark = "[after cancel] " if after_cancel else ""
+    return f"{instant} {mark}{text}\n"
 
 
 class Logbook:
@@ -26,9 +30,10 @@ class Logbook:
         self._bytes = 0
         self._dropped: dict[RunRef, int] = {}
 
-    def add(self, run: RunRef, at: datetime, text: str) -> None:
+    def add(self, logged: Logged) -> None:
         """Keep one line that a run logged."""
-        line = log_line(at, text)
+        run, at = logged.run, logged.at
+        line = log_line(at, logged.text, after_cancel=logged.after_cancel)
         size = len(line.encode())
         if self._bytes + size > limits.LOG_PENDING_BYTES_MAX:
             self._dropped[run] = self._dropped.get(run, 0) + 1

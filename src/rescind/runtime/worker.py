@@ -163,12 +163,12 @@ class Worker:
             return
         run.last_sign = self._clock.elapsed()
         if isinstance(event, Logged):
-            self._logbook.add(event.run, event.at, event.text)
+            self._logbook.add(event)
         elif isinstance(event, Progressed):
             self._progress[event.run] = RunProgress(
                 run=event.run, done=event.done, total=event.total
             )
-        else:
+        elif isinstance(event, Ended):
             self._judge(run, event)
             del self._runs[event.run]
 

@@ -1,15 +1,15 @@
 """Read one job, its log, the latest jobs, and who runs them."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rescind import limits
 from rescind.errors import RequestRefused
-from rescind.lifecycle import FINAL, Move
+from rescind.lifecycle import FINAL
 from rescind.model import Job, LiveWorker, StoredLogChunk
 from rescind.service.policy import Caller, readable_owner
 from rescind.store.protocol import JobStore
 from rescind.wire.dates import format_instant
+from rescind.wire.text import one_line
 
 
 def job(store: JobStore, caller: Caller, job_id: int) -> Job:
@@ -48,23 +48,15 @@ def log(store: JobStore, caller: Caller, job_id: int) -> str:
     Raises RequestRefused as :func:`job` does.
     """
     found = job(store, caller, job_id)
-    cancelled = next(
-        (event.at for event in store.events(job_id) if event.move is Move.CANCEL), None
-    )
-    return "".join([*_kept(store.log(job_id), cancelled), *_summary(found)])
+    return "".join([*_kept(store.log(job_id)), *_summary(found)])
 
 
-def _kept(chunks: list[StoredLogChunk], cancelled: datetime | None) -> Iterator[str]:
-    """The kept lines; those that came after a cancel was accepted are marked."""
-    since = None if cancelled is None else format_instant(cancelled)
+def _kept(chunks: list[StoredLogChunk]) -> Iterator[str]:
     end = 0
     for chunk in chunks:
         if chunk.start_byte > end:
             yield f"... {chunk.start_byte - end:,} bytes are missing here ...\n"
-        for line in chunk.text.split("\n")[:-1]:
-            instant, _, text = line.partition(" ")
-            after = since is not None and instant >= since
-            yield f"{instant} [after cancel] {text}\n" if after else f"{line}\n"
+        yield chunk.text
         end = chunk.start_byte + len(chunk.text.encode())
 
 
@@ -75,9 +67,9 @@ def _summary(found: Job) -> Iterator[str]:
     at = format_instant(found.finished_at)
     if found.error is not None:
         for line in found.error.splitlines():
-            yield f"{at} {line}\n"
+            yield f"{at} {one_line(line)}\n"
     facts = {
-        "Job Title": found.title,
+        "Job Title": one_line(found.title),
         "Job Type": found.job_metadata,
         "Job Schedule Time": format_instant(found.run_at),
         "Job Queue Time": found.queued_at and format_instant(found.queued_at),

@@ -1,5 +1,7 @@
 """Bytes to text, and text to something short enough for a message."""
 
+import unicodedata
+
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.wire.error_types import ErrorType
@@ -35,3 +37,13 @@ def shown(text: str) -> str:
     if len(text) > limits.ITEM_VALUE_CHARACTERS_SHOWN:
         text = text[: limits.ITEM_VALUE_CHARACTERS_SHOWN] + "…"
     return f"[{text}]"
+
+
+def one_line(text: str) -> str:
+    """``text`` with control characters and line separators as Python writes them."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in ("Cc", "Zl", "Zp")
+        else char
+        for char in text
+    )

@@ -2,19 +2,19 @@
 the proof that nothing of it is left.
 """
 
-import contextlib
-import socket
 from collections.abc import Callable
 from enum import IntEnum
 
-from rescind import limits
-from rescind.clock import Clock, to_milliseconds
+from rescind import ids, limits
+from rescind.clock import Clock
 from rescind.engines.process.endings import done_of, ending_of
-from rescind.engines.process.frames import Message, packet_pair, receive_packet, unpack
-from rescind.engines.process.init import ASK, ASK_PROGRAMS, KILL, TERMINATE
+from rescind.engines.process.frames import Message
+from rescind.engines.process.init import ASK_PROGRAMS, KILL, TERMINATE
+from rescind.engines.process.output import Output
 from rescind.engines.process.telling import Step, Telling
 from rescind.engines.process.tree import Force
 from rescind.engines.process.voice import Voice
+from rescind.engines.process.watcher import Watcher
 
 
 class Stage(IntEnum):
@@ -33,23 +33,18 @@ class Kept:
     def __init__(self, clock: Clock, send: Callable[[Message], None]) -> None:
         self._clock = clock
         self._send = send
-        self._voice = Voice(self._heed, self._print)
-        self._init, init = packet_pair()
-        self.handed: list[int] = [init.detach(), *self._voice.handed]
+        self._voice = Voice(self._heed)
+        self._output = Output(clock, send)
+        self._init = Watcher(clock, self._heed_init)
+        self.handed = [self._init.handed, self._voice.handed, self._output.handed]
         """The other ends, for the warm parent."""
         self.ready = False
         """It waits for its order."""
         self.id: list[int] | None = None
-        self.gone = False
-        """Nothing of it is left; its init says so."""
-        self.lost = False
-        """Its init says nothing any more."""
         self.ended = False
         """Nothing of it is left, as its keeper has found out."""
         self.import_error: str | None = None
         self._exited = False
-        self._status: int | None = None
-        self._force = Force.NONE
         self._fenced = False
         self._entered = False
         self._done: Message | None = None
@@ -58,10 +53,17 @@ class Kept:
         self._fence_at: float | None = None
         self._stage = Stage.GOING
         self._stage_until: float | None = None
-        self._answer_by: float | None = clock.elapsed() + limits.BIRTH_SECONDS_MAX
-        """Until when its init must have said something."""
-        self._asked_init = False
         self._stubborn_at: float | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Nothing of it is left; its init says so."""
+        return self._init.gone
+
+    @property
+    def lost(self) -> bool:
+        """Its init says nothing any more."""
+        return self._init.lost
 
     # What its worker asks for
 
@@ -70,8 +72,9 @@ class Kept:
         self.ready, self.id = False, message["run"]
         self._order = message
         self._fence_at = message["fence_at"]
-        self._voice.begin()
-        self._voice.send(message)
+        mark = ids.mark()
+        self._output.begin(message["run"], mark)
+        self._voice.send({**message, "mark": mark})
 
     def obey(self, message: Message) -> None:
         """A permit, a stop or a later fence."""
@@ -86,6 +89,8 @@ class Kept:
                     self._order["grace_seconds"],
                     self._order["interrupt_seconds"],
                 )
+                if message["reason"] == "CANCEL":
+                    self._output.begin_after_cancel()
                 self._voice.send(message)
             case "extend":
                 self._fence_at = message["fence_at"]
@@ -96,10 +101,15 @@ class Kept:
 
     @property
     def due(self) -> float | None:
-        """When there is something to do to it, as things stand."""
+        """When there is something to do, as things stand."""
+        dues = [at for at in (self._due, self._output.due) if at is not None]
+        return min(dues, default=None)
+
+    @property
+    def _due(self) -> float | None:
         if self.lost or self.gone:
             return None
-        found = [self._stage_until, self._answer_by]
+        found = [self._stage_until, self._init.due]
         if self._telling is not None:
             if self._stage is Stage.GOING:
                 found.append(self._telling.due)
@@ -110,18 +120,20 @@ class Kept:
         return min((at for at in found if at is not None), default=None)
 
     def _is_due(self) -> bool:
-        return self.due is not None and self._clock.elapsed() >= self.due
+        return self._due is not None and self._clock.elapsed() >= self._due
 
     def act(self) -> None:
         """Do what is due."""
+        self._output.act()
         if not self._is_due():
             return
         now = self._clock.elapsed()
-        if self._answer_by is not None and now >= self._answer_by:
-            self.lost = True  # its init, or who should have forked it, has been silent for too long
-        elif self._fence_at is not None and now >= self._fence_at:
+        self._init.act()
+        if self.lost:
+            return
+        if self._fence_at is not None and now >= self._fence_at:
             self._fenced = True
-            self.log("Stopped: its lease could not be renewed in time")
+            self._output.say("Stopped: its lease could not be renewed in time")
             self.kill()  # there is no time left to be polite in
         elif self._stage is Stage.TERMINATING:
             self.kill()
@@ -141,17 +153,19 @@ class Kept:
             case Step.PREPARE:
                 self._voice.send({"do": "prepare", "run": self.id})
             case Step.ASK_PROGRAMS:
-                self._order_init(ASK_PROGRAMS)
+                self._init.order(ASK_PROGRAMS)
             case _:
                 insist = step is Step.INSIST
                 self._voice.send({"do": "interrupt", "run": self.id, "insist": insist})
 
     def _say_forced(self) -> None:
         if self._stage is Stage.LEAVING and not self._exited:
-            self.log("Threads or exit functions of the job did not end; they are ended by force")
+            self._output.say(
+                "Threads or exit functions of the job did not end; they are ended by force"
+            )
         elif self._stage is Stage.GOING and self._entered:
             seconds = self._order["grace_seconds"]
-            self.log(
+            self._output.say(
                 f"It has not stopped within its grace of {seconds:g} seconds: it is ended by "
                 "force, and what it has not cleaned up stays"
             )
@@ -173,45 +187,30 @@ class Kept:
             until = None if seconds is None else self._clock.elapsed() + seconds
             self._stage, self._stage_until = stage, until
             if order is not None:
-                self._order_init(order)
-
-    def _order_init(self, order: bytes) -> None:
-        """Whatever is ordered, it must answer in time."""
-        self._answer_by = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
-        with contextlib.suppress(OSError):  # gone or full: it will not answer
-            self._init.send(order, socket.MSG_DONTWAIT)
+                self._init.order(order)
 
     # What it says
 
     def descriptors(self) -> list[int]:
         """What to listen to of the run."""
-        return self._voice.descriptors()
+        return [*self._voice.descriptors(), *self._output.descriptors()]
 
     def init_descriptors(self) -> list[int]:
         """What to listen to however much the run says."""
-        return [] if self.lost or self.gone else [self._init.fileno()]
+        return self._init.descriptors()
 
     def hear_init(self) -> None:
         """Take in what its init said."""
-        data = receive_packet(self._init)
-        if not data:
-            self.lost |= data is not None and not self.gone
-            return
-        message = unpack(data)
-        self._answer_by = None
+        self._init.hear()
+
+    def _heed_init(self, message: Message) -> None:
         match message["is"]:
-            case "here":
-                pass  # it lives
-            case "no_programs":
-                self._heed_no_programs()
             case "exited":
                 self._heed_exit(message["left"])
             case "killing":
-                self._answer_by = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
                 self.say_stubborn(message["pids"])
-            case _:  # gone
-                self.gone = True
-                self._status, self._force = message["status"], Force(message["force"])
+            case _:
+                self._heed_no_programs()
 
     def _heed_exit(self, left: int) -> None:
         """The run's own process has ended, and something that it started has not."""
@@ -220,7 +219,7 @@ class Kept:
             return
         self._leave()
         if left and not self._waits_for_programs():
-            self.log(f"{left} processes that the job had left behind were ended")
+            self._output.say(f"{left} processes that the job had left behind were ended")
             self._terminate()
 
     def _leave(self) -> None:
@@ -243,17 +242,17 @@ class Kept:
         if self._stubborn_at is not None and self._clock.elapsed() >= self._stubborn_at:
             self._stubborn_at = None
             shown = ", ".join(str(pid) for pid in sorted(pids))
-            self.log(f"SIGKILL has not ended the processes {shown}; still trying")
+            self._output.say(f"SIGKILL has not ended the processes {shown}; still trying")
 
     def hear(self) -> None:
         """Take in some of what the run said and printed."""
+        self._output.hear()
         self._voice.hear()
         if self._voice.broken is not None:
             self.kill()
-        elif not (self._voice.connected or self._asked_init):
+        elif not self._voice.connected:
             # It has ended, or closed all its files: its init should know, if it still answers.
-            self._asked_init = True
-            self._order_init(ASK)
+            self._init.ask()
 
     def _heed(self, message: Message) -> None:
         kind = message["is"]
@@ -261,7 +260,7 @@ class Kept:
             self.ready = kind == "ready"
             self.import_error = message.get("error")
         elif message["run"] == self.id:
-            if kind in ("log", "progress", "asks"):
+            if kind in ("progress", "asks"):
                 self._send(message)
             elif kind == "entered":
                 self._entered = True
@@ -278,30 +277,23 @@ class Kept:
         if self._telling is not None:
             self._telling.noticed()
 
-    def _print(self, lines: list[str]) -> None:
-        if lines and self.id is not None:
-            at = to_milliseconds(self._clock.now())
-            self._send({"is": "log", "run": self.id, "at": at, "lines": lines})
-
-    def log(self, text: str) -> None:
-        """A line of ours for the job's log."""
-        self._print([text])
-
     # How it ended
 
     def end(self) -> None:
         """Hear its last words, and tell its worker how it ended if it had an order."""
         self._voice.hear_rest()
+        self._output.hear_rest()
         if self.id is not None:
             ending = ending_of(
                 done=self._done,
                 entered=self._entered,
                 noticed=self._noticed,
                 told_to_stop=self._telling is not None or self._fenced,
-                status=self._status,
-                force=self._force if self.gone else Force.KILLED,
+                status=self._init.status,
+                force=self._init.force if self.gone else Force.KILLED,
                 broken=self._voice.broken,
             )
             self._send({"is": "ended", "run": self.id, **ending})
         self._voice.close()
+        self._output.close()
         self._init.close()

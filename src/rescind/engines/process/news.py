@@ -8,7 +8,7 @@ import structlog
 
 from rescind.clock import from_milliseconds
 from rescind.engines.process.frames import Message
-from rescind.engines.protocol import Asked, Ended, Ending, EngineEvent, Logged, Progressed
+from rescind.engines.protocol import Alive, Asked, Ended, Ending, EngineEvent, Logged, Progressed
 from rescind.lifecycle import Evidence
 from rescind.model import RunRef
 
@@ -26,7 +26,10 @@ def events_of(message: Message) -> Iterator[EngineEvent]:
             yield Asked(run)
         case "log":
             at = from_milliseconds(message["at"])
-            yield from (Logged(run, at, line) for line in message["lines"])
+            after = message["after_cancel"]
+            yield from (Logged(run, at, line, after) for line in message["lines"])
+        case "alive":
+            yield Alive(run)
         case "progress":
             yield Progressed(run, message["done"], message["total"])
         case "ended":

@@ -13,16 +13,13 @@ from typing import NoReturn
 
 import msgspec
 
-from rescind.clock import SystemClock, to_milliseconds
 from rescind.engines.execution import Execution, Outcome, error_text, resolve
 from rescind.engines.leaving import leave
-from rescind.engines.lines import lines_of
 from rescind.engines.process.frames import BROKEN_EXIT, PACKET_BYTES_MAX, Message, pack, unpack
+from rescind.engines.process.outlet import Outlet, take_logging
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 from rescind.sdk.stop import Stop
-
-_LINES_PER_PACKET = 2  # of full length, and three times that where bytes had to be replaced
 
 
 class Line:
@@ -34,7 +31,6 @@ class Line:
         self._socket = socket.socket(fileno=number)
         self._identity = os.fstat(number)
         self._pid = os.getpid()
-        self._clock = SystemClock()
         self.run: list[int] | None = None
 
     def send(self, message: Message) -> None:
@@ -57,13 +53,6 @@ class Line:
             os._exit(BROKEN_EXIT)
         return unpack(data) if data else None
 
-    def log(self, text: str) -> None:
-        """Send lines for the job's log."""
-        at = to_milliseconds(self._clock.now())
-        lines = lines_of(text)
-        for start in range(0, len(lines), _LINES_PER_PACKET):
-            self.send({"is": "log", "at": at, "lines": lines[start : start + _LINES_PER_PACKET]})
-
     def progress(self, done: int, total: int) -> None:
         """Send how far the run has come."""
         self.send({"is": "progress", "done": done, "total": total})
@@ -72,8 +61,9 @@ class Line:
 class Run:
     """See the module."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, outlet: Outlet) -> None:
         self._line = line
+        self._outlet = outlet
         self._execution: Execution | None = None
         self._stop: Message | None = None
         self._allowed: bool | None = None
@@ -87,6 +77,7 @@ class Run:
         if order is None:
             os._exit(0)
         self._line.run = order["run"]
+        self._outlet.open(order["mark"])
         threading.Thread(target=self._listen, name="rescind", daemon=True).start()
         outcome = self._outcome(order)
         self._line.send(
@@ -116,10 +107,11 @@ class Run:
             job_id=order["run"][0],
             attempt=order["run"][1],
             parameters=msgspec.json.decode(order["parameters"]),
-            on_log=self._line.log,
+            on_log=self._outlet.log,
             on_progress=self._line.progress,
             stop=stop,
         )
+        take_logging(context.log)
         execution = Execution(
             processor,
             context,

@@ -19,6 +19,7 @@ from rescind.engines.describe import add_working_directory
 from rescind.engines.leaving import flush_output
 from rescind.engines.process.frames import pack
 from rescind.engines.process.init import Init
+from rescind.engines.process.outlet import Outlet, replace_streams, unbuffer_c
 from rescind.engines.process.run import Line, Run, import_modules, seed_anew
 from rescind.engines.process.system import (
     IS_LINUX,
@@ -39,8 +40,8 @@ class Handed(NamedTuple):
     """Of the init."""
     line: int
     """Of the run."""
-    stdout: int
-    stderr: int
+    output: int
+    """Of the run."""
     lock: int | None = None
     """Of the init: it holds the keepers' lock, too, where there is one."""
 
@@ -77,8 +78,11 @@ class _Signals(NamedTuple):
 class WarmParent:
     """See the module. ``modules`` are those that each run still has to import."""
 
-    def __init__(self, keeper: socket.socket, modules: Sequence[str], *, group_only: bool) -> None:
+    def __init__(
+        self, keeper: socket.socket, modules: Sequence[str], outlet: Outlet, *, group_only: bool
+    ) -> None:
         self._keeper = keeper
+        self._outlet = outlet
         self._modules = modules
         self._group_only = group_only
         self._signals = _Signals.take()
@@ -128,8 +132,8 @@ class WarmParent:
         os.setsid()  # `kill 0` and a terminal's signals stay within it
         die_with_parent(init)
         name_process("rescind-run")
-        os.dup2(handed.stdout, 1)
-        os.dup2(handed.stderr, 2)
+        os.dup2(handed.output, 1)
+        os.dup2(handed.output, 2)
         self._signals.restore()
         for number in (*wakeups.descriptors, *handed):
             if number is not None and number != handed.line:
@@ -140,7 +144,7 @@ class WarmParent:
             os._exit(0)
         flush_output()
         seed_anew()
-        Run(line).serve()
+        Run(line, self._outlet).serve()
 
 
 def _open_descriptors() -> dict[int, str]:
@@ -190,6 +194,8 @@ def main() -> None:
     keeper.set_inheritable(False)
     add_working_directory()
     sys.argv = ["rescind-job"]
+    outlet = replace_streams()
+    unbuffer_c()
     opened: list[str] = []
     why: str | None = None
     if how != "fresh":
@@ -206,7 +212,7 @@ def main() -> None:
         keeper.recv(1)  # this process is of no use; its keeper ends it
         os._exit(0)
     left = modules if how == "fresh" else ()
-    WarmParent(keeper, left, group_only=reach == "group").serve()
+    WarmParent(keeper, left, outlet, group_only=reach == "group").serve()
 
 
 if __name__ == "__main__":

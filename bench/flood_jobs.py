@@ -1,0 +1,31 @@
+"""Jobs for ``bench/flood.py``."""
+
+import os
+import subprocess
+import time
+
+from rescind import JobContext, job
+
+
+@job("flood__c", interrupt_seconds=0.2)
+def flood(context: JobContext) -> None:
+    """Write as fast as can be, in the given way, until told to stop."""
+    how = context.parameters["how"]
+    if how == "program":
+        subprocess.run(["yes"], check=False)
+    while True:
+        if how == "print":
+            print("a line of a flood that is as long as lines are")
+        elif how == "log":
+            context.log("a line of a flood that is as long as lines are")
+        else:
+            os.write(1, b"a line of a flood that is as long as lines are\n" * 20)
+
+
+@job("wait__c")
+def wait(context: JobContext) -> None:
+    """Heed at once."""
+    context.log("waiting")
+    while not context.cancelled.is_set():
+        context.cancelled.wait(60)
+    time.sleep(0)
