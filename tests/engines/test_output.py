@@ -152,8 +152,12 @@ def test_a_pipe_that_does_not_wait_loses_nothing(output: Driver) -> None:
 
 
 @pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])
-def test_what_a_pool_prints_is_there(output: Driver, how: str) -> None:
-    lines = log_of(output, "pool_prints", how=how)
+def test_what_a_pool_prints_is_there(
+    make_process_engine: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    # Workers that are programs of their own would write each piece of a line by itself.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    lines = log_of(make_process_engine(modules=(JOBS,)), "pool_prints", how=how)
     assert sorted(lines) == sorted(f"pool {number}" for number in range(20))
 
 
