@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from postgres import Server
+from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.inline import InlineEngine
 from rescind.engines.process.engine import ProcessEngine
@@ -46,6 +47,7 @@ class Driver:
         *,
         seconds: float | None = None,
         interrupt_seconds: float | None = None,
+        terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT,
         **parameters: Any,
     ) -> RunRef:
         """Start a run of one of the test jobs, as soon as a slot is free; it may go on for
@@ -61,6 +63,7 @@ class Driver:
             parameters=parameters,
             grace_seconds=grace_seconds,
             interrupt_seconds=interrupt_seconds,
+            terminate_seconds=terminate_seconds,
             fence_at=None if seconds is None else CLOCK.elapsed() + seconds,
         )
         self.engine.start(order)

@@ -236,6 +236,18 @@ def handles_signals(context: JobContext) -> None:
         time.sleep(600)
 
 
+@job("needs_time_for_sigterm__c")
+def needs_time_for_sigterm(context: JobContext) -> None:
+    def handle(*_: object) -> None:
+        time.sleep(1)
+        context.log("cleaned up")
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, handle)
+    context.log("entered")
+    time.sleep(600)
+
+
 @job("computes__c")
 def computes(context: JobContext) -> None:
     with cleaned_up(context):

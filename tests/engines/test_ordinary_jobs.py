@@ -128,6 +128,23 @@ def test_what_holds_the_interpreter_is_ended_by_force_and_the_log_says_so(
     assert any("within its grace of 1 seconds" in line for line in ordinary.logged(run))
 
 
+def test_who_needs_time_after_sigterm_may_have_it(ordinary: Driver) -> None:
+    run = ordinary.start(f"{JOBS}:needs_time_for_sigterm", 0.2, terminate_seconds=40)
+    ordinary.until_logged(run, "entered")
+    ordinary.stop(run)
+    ended = ordinary.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.TERMINATED)
+    assert ordinary.logged(run)[-1] == "cleaned up"
+
+
+def test_by_process_group_alone_it_feels_the_stop_too(
+    make_process_engine: Callable[..., Driver],
+) -> None:
+    driver = make_process_engine(modules=(JOBS,), warm="fork", group_only=True)
+    ended, log = stopped(driver, "sleeps")
+    assert (ended.evidence, log[-1]) == (Evidence.STOPPED_ITSELF, "cleaned up")
+
+
 def test_nothing_is_raised_in_an_uninterrupted_block_but_on_leaving_it(ordinary: Driver) -> None:
     ended, log = stopped(ordinary, "uninterrupted", delay=2)
     assert ended.ending is Ending.STOPPED

@@ -53,6 +53,8 @@ def test_submit_copies_what_decides_about_a_job_to_its_row(store: Store) -> None
         inactivity_seconds=3.0,
         attempts_max=4,
         retry_seconds=0.25,
+        interrupt_seconds=0.5,
+        terminate_seconds=2.0,
     )
     job_id = submit(
         store,
@@ -68,7 +70,13 @@ def test_submit_copies_what_decides_about_a_job_to_its_row(store: Store) -> None
     assert job.cancellable_in == {Status.QUEUED}
     assert (job.grace_seconds, job.timeout_seconds, job.inactivity_seconds) == (1.5, 7.0, 3.0)
     assert (job.idempotent, job.attempts_max, job.retry_seconds) == (True, 4, 0.25)
+    assert (job.interrupt_seconds, job.terminate_seconds) == (0.5, 2.0)
     assert (job.created_by, job.modified_by) == (2, 2)
+
+
+def test_a_job_that_is_not_interrupted_says_so_on_its_row(store: Store) -> None:
+    metadata = harness.metadata(interrupt_seconds=None)
+    assert row(store, submit(store, new_job(metadata=metadata))).interrupt_seconds is None
 
 
 def test_claims_come_by_priority_then_run_date_then_id(store: Store) -> None:

@@ -95,9 +95,11 @@ class Init:
         elif not reap(self._heed):
             return  # it has ended by itself just now
         elif order == ASK_PROGRAMS:
-            if not self._group_only:
+            if self._group_only:
+                self._tell({"is": "no_programs"})  # that it could know of
+            else:
                 self._programs.ask()
-            self._tell({"is": "here"})
+                self._tell({"is": "here"})
         elif order == TERMINATE:
             self._terminate()
             self._tell({"is": "here"})

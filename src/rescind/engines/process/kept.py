@@ -45,6 +45,7 @@ class Kept:
         """Nothing of it is left, as its keeper has found out."""
         self.import_error: str | None = None
         self._exited = False
+        self._left = 0
         self._fenced = False
         self._entered = False
         self._done: Message | None = None
@@ -159,7 +160,9 @@ class Kept:
                 self._voice.send({"do": "interrupt", "run": self.id, "insist": insist})
 
     def _say_forced(self) -> None:
-        if self._stage is Stage.LEAVING and not self._exited:
+        if self._stage is Stage.LEAVING and self._left:
+            self._output.say(f"{self._left} processes that the job had left behind were ended")
+        elif self._stage is Stage.LEAVING and not self._exited:
             self._output.say(
                 "Threads or exit functions of the job did not end; they are ended by force"
             )
@@ -214,12 +217,12 @@ class Kept:
 
     def _heed_exit(self, left: int) -> None:
         """The run's own process has ended, and something that it started has not."""
-        self._exited = True
+        self._exited, self._left = True, left
         if self._stage >= Stage.TERMINATING:
             return
         self._leave()
         if left and not self._waits_for_programs():
-            self._output.say(f"{left} processes that the job had left behind were ended")
+            self._say_forced()
             self._terminate()
 
     def _leave(self) -> None:
