@@ -84,7 +84,7 @@ HELPERS_SECONDS = 1.0
 """For multiprocessing's helpers to see that nobody needs them any more, and to clean up."""
 PREPARE_SECONDS = 0.1
 """For a run that is to be interrupted to say what it waits for."""
-INTERRUPT_AGAIN_SECONDS = 0.01
+INTERRUPT_AGAIN_SECONDS_MIN, INTERRUPT_AGAIN_SECONDS_MAX = 0.01, 0.1
 """Between two looks at a main thread that was where nothing can be raised."""
 KEEPER_RESTART_SECONDS = 1.0
 KEEPER_LOOK_SECONDS = 0.5

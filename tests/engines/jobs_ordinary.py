@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -449,3 +450,191 @@ def forks_and_is_told(context: JobContext) -> None:
             os._exit(0)
         os.waitpid(pid, 0)
         time.sleep(600)
+
+
+# Ways to wait for a program
+
+
+def _by_pipes() -> None:
+    subprocess.run(["sleep", "600"], capture_output=True, check=False)
+
+
+def _by_timeout() -> None:
+    subprocess.run(["sleep", "600"], capture_output=True, timeout=500, check=False)
+
+
+def _by_input() -> None:
+    subprocess.run(["sleep", "600"], input="x", stdout=subprocess.PIPE, text=True, check=False)
+
+
+def _by_check_output() -> None:
+    subprocess.check_output(["sleep", "600"], timeout=500)
+
+
+def _by_check() -> None:
+    subprocess.run(["sleep", "600"], check=True)
+
+
+def _by_with() -> None:
+    with subprocess.Popen(["sleep", "600"]):
+        pass
+
+
+def _by_lines() -> None:
+    with subprocess.Popen(["sh", "-c", "echo up; exec sleep 600"], stdout=subprocess.PIPE) as found:
+        for _ in found.stdout or ():
+            pass
+
+
+def _by_system() -> None:
+    os.system("sleep 600")
+
+
+def _by_popen() -> None:
+    os.popen("sleep 600").read()
+
+
+def _by_spawn() -> None:
+    os.waitpid(os.posix_spawnp("sleep", ["sleep", "600"], os.environ), 0)
+
+
+def _by_future() -> None:
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    pool.submit(subprocess.run, ["sleep", "600"], check=False).result()
+
+
+def _by_poll() -> None:
+    found = subprocess.Popen(["sleep", "600"])
+    while found.poll() is None:
+        time.sleep(0.05)
+
+
+def _by_short_waits() -> None:
+    found = subprocess.Popen(["sleep", "600"])
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            found.wait(timeout=0.05)
+            return
+
+
+def _by_caught_error() -> None:
+    try:
+        subprocess.run(["sleep", "600"], check=True)
+    except subprocess.CalledProcessError:
+        time.sleep(0.01)
+
+
+@job("waits_for_program__c")
+def waits_for_program(context: JobContext) -> None:
+    with cleaned_up(context, seconds=0.5):
+        globals()[f"_by_{context.parameters['how']}"]()
+
+
+# Loops of one's own
+
+
+@job("runs_a_loop__c")
+def runs_a_loop(context: JobContext) -> None:
+    async def busy() -> None:
+        while True:
+            time.sleep(0.2)  # noqa: ASYNC251 - that is the test
+            await asyncio.sleep(0)
+
+    def callback() -> None:
+        time.sleep(0.05)
+        asyncio.get_running_loop().call_soon(callback)
+
+    async def main() -> None:
+        how = context.parameters["how"]
+        context.log("entered")
+        if how == "task":
+            task = asyncio.create_task(busy())
+            await asyncio.sleep(600)
+            task.cancel()
+        elif how == "callback":
+            callback()
+            await asyncio.sleep(600)
+        elif how == "gather":
+            await asyncio.gather(busy(), busy(), return_exceptions=True)
+        elif how == "blocked":
+            time.sleep(600)  # noqa: ASYNC251 - that is the test
+        else:
+            await asyncio.sleep(600)
+
+    try:
+        asyncio.run(main())
+    finally:
+        time.sleep(0.3)
+        context.log("cleaned up")
+
+
+@job("beside_is_uninterrupted__c")
+async def beside_is_uninterrupted(context: JobContext) -> None:
+    async def beside() -> None:
+        with context.uninterrupted():
+            context.log("entered")
+            time.sleep(1)  # noqa: ASYNC251 - that is the test
+
+    async def logs() -> None:
+        context.log("entered")
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            context.log("busy")
+
+    task = asyncio.create_task(logs() if context.parameters.get("logs") else beside())
+    try:
+        await asyncio.sleep(600)
+    finally:
+        context.log("cleaned up")
+        task.cancel()
+
+
+# What raises or swallows by itself
+
+
+@job("alarms__c")
+def alarms(context: JobContext) -> None:
+    raised = 0
+
+    def handle(_: int, frame: FrameType | None) -> None:
+        nonlocal raised
+        if frame is not None and "/rescind/" in frame.f_code.co_filename:
+            raised += 1
+            raise TimeoutError  # where context.log is at work
+
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    while raised < 100:
+        with contextlib.suppress(TimeoutError):
+            context.log(".")
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    with cleaned_up(context):
+        time.sleep(600)
+
+
+@job("finalises_and_waits_in_except__c")
+def finalises_and_waits_in_except(context: JobContext) -> None:
+    class Slow:
+        def __del__(self) -> None:
+            context.log("entered")
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                time.sleep(0.01)
+
+    found = Slow()
+    del found
+    try:
+        int("broken")
+    except ValueError:
+        with cleaned_up(context):
+            time.sleep(600)
+
+
+@job("floods_by_print__c")
+def floods_by_print(context: JobContext) -> None:
+    try:
+        context.log("entered")
+        while True:
+            print("x" * 15_000)  # noqa: T201 - that is the test
+    finally:
+        print("cleaned up")  # noqa: T201 - that is the test

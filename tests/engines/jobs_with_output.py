@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import fcntl
+import io
 import logging
 import multiprocessing
 import os
@@ -50,6 +51,56 @@ def logs_by_logging(context: JobContext) -> None:
         logging.getLogger().exception("it failed")
     logging.basicConfig(level=logging.DEBUG)  # does nothing: there is a handler
     _logger.info("another order")
+
+
+class _Printing(logging.Handler):
+    """As Rich's and Loguru's do, it prints and has no stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print("ROOT", record.getMessage())
+
+
+@job("logs_by_handlers_of_its_own__c")
+def logs_by_handlers_of_its_own(context: JobContext) -> None:
+    own = logging.getLogger("app.own")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("OWN %(message)s"))
+    own.addHandler(handler)
+    own.info("hello")
+    own.removeHandler(handler)
+    printing = _Printing()
+    logging.getLogger().addHandler(printing)
+    own.info("root prints")
+    logging.getLogger().removeHandler(printing)
+    quiet = logging.getLogger("quiet")
+    quiet.addHandler(logging.FileHandler("/dev/null"))
+    quiet.info("to a file, too")
+
+
+@job("replaces_streams__c")
+def replaces_streams(context: JobContext) -> None:
+    how = context.parameters["how"]
+    if how == "reconfigure":
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # it is one
+    elif how == "detach":
+        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="utf-8")  # type: ignore[union-attr]  # it is one
+    else:
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", line_buffering=True)
+    print("gr\u00fc\u00dfe")
+    print("and more", flush=True)
+    assert sys.__stdout__ is not None
+    assert how == "detach" or (sys.__stdout__.name, sys.__stdout__.mode) == ("<stdout>", "w")
+
+
+@job("ends_a_programs_line__c")
+def ends_a_programs_line(context: JobContext) -> None:
+    subprocess.run(["printf", "Compiling... "], check=True)
+    print("done")
+    print("second")
+    subprocess.run(["echo", "third"], check=True)
+    subprocess.run(["printf", "Linking..."], check=True)
+    context.log("a log line")
+    print("fourth")
 
 
 @job("threads_print__c")

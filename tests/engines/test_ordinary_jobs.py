@@ -105,6 +105,67 @@ def test_its_programs_end_first_and_leave_whole_files(
     assert "cleaned up" in ordinary.logged(run)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("pipes", "timeout", "input", "check_output", "check", "with", "lines", "system", "popen"),
+        *("spawn", "future", "poll", "short_waits", "caught_error"),
+    ],
+)
+def test_however_it_waits_for_a_program_it_cleans_up(ordinary: Driver, how: str) -> None:
+    """The wait is over when the program has been ended: the stop comes there, and not later."""
+    ended, log = stopped(ordinary, "waits_for_program", how=how)
+    assert (ended.ending, ended.evidence, ended.noticed) == (
+        Ending.STOPPED,
+        Evidence.STOPPED_ITSELF,
+        True,
+    ), (ended, log)
+    assert log[-1] == "cleaned up"
+
+
+@pytest.mark.parametrize("how", ["waits", "task", "callback", "gather", "blocked"])
+def test_a_loop_of_its_own_is_cancelled(ordinary: Driver, how: str) -> None:
+    ended, log = stopped(ordinary, "runs_a_loop", how=how)
+    assert (ended.ending, ended.evidence, ended.noticed) == (
+        Ending.STOPPED,
+        Evidence.STOPPED_ITSELF,
+        True,
+    ), (ended, log)
+    assert log[-1] == "cleaned up"
+
+
+@pytest.mark.parametrize("logs", [False, True])
+def test_what_runs_beside_does_not_take_the_stop_from_the_function(
+    ordinary: Driver, logs: bool
+) -> None:
+    ended, log = stopped(ordinary, "beside_is_uninterrupted", logs=logs)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.STOPPED_ITSELF), log[-3:]
+    assert "cleaned up" in log
+
+
+def test_handlers_that_raise_leave_nothing_shut(ordinary: Driver) -> None:
+    ended, log = stopped(ordinary, "alarms")
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.STOPPED_ITSELF), log[-3:]
+    assert log[-1] == "cleaned up"
+
+
+def test_what_was_swallowed_is_insisted_on(ordinary: Driver) -> None:
+    run = ordinary.start(f"{JOBS}:finalises_and_waits_in_except", 6, interrupt_seconds=0.3)
+    ordinary.until_logged(run, "entered")
+    ordinary.stop(run)
+    ended = ordinary.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.STOPPED_ITSELF)
+    assert ordinary.logged(run)[-1] == "cleaned up"
+
+
+def test_no_print_is_cut_off(ordinary: Driver) -> None:
+    run = enter(ordinary, "floods_by_print")
+    ordinary.until(lambda: len(ordinary.logged(run)) > 20)
+    ordinary.stop(run)
+    assert ordinary.end(run).evidence is Evidence.STOPPED_ITSELF
+    assert ordinary.logged(run)[-1] == "cleaned up"
+
+
 def test_who_polls_is_left_to_clean_up(ordinary: Driver) -> None:
     ended, log = stopped(ordinary, "polls")
     assert (ended.ending, ended.noticed, log[-1]) == (Ending.RETURNED, True, "cleaned up")

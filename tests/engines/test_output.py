@@ -74,7 +74,31 @@ def test_logging_comes_with_level_and_logger_from_info_on(output: Driver) -> Non
     assert lines[3] == "Traceback (most recent call last):"
     assert lines[-2:] == [
         "ValueError: invalid literal for int() with base 10: 'broken'",
-        "INFO shop.orders: another order",
+        "INFO:shop.orders:another order",
+    ]
+
+
+def test_lines_that_another_handler_prints_come_once(output: Driver) -> None:
+    lines = log_of(output, "logs_by_handlers_of_its_own")
+    assert lines == ["OWN hello", "ROOT root prints", "INFO quiet: to a file, too"]
+
+
+@pytest.mark.parametrize("how", ["reconfigure", "detach", "buffer"])
+def test_streams_may_be_replaced_as_people_do(output: Driver, how: str) -> None:
+    run = output.start(f"{JOBS}:replaces_streams", how=how)
+    ended = output.end(run)
+    assert ended.ending is Ending.RETURNED, ended.error
+    assert output.logged(run) == ["gr\u00fc\u00dfe", "and more"]
+
+
+def test_a_programs_line_is_ended_by_a_print(output: Driver) -> None:
+    assert log_of(output, "ends_a_programs_line") == [
+        "Compiling... done",
+        "second",
+        "third",
+        "Linking...",
+        "a log line",
+        "fourth",
     ]
 
 

@@ -71,12 +71,21 @@ def test_lines_of_threads_are_put_together_apart() -> None:
     ]
 
 
-def test_what_a_program_prints_goes_on_with_a_line_just_begun_and_no_other() -> None:
-    assert lines_in(said(THREAD, "n = "), b"42\nand ", said(OTHER, "o\n"), b"more\n") == [
+def test_a_line_just_begun_is_gone_on_with_between_programs_and_threads() -> None:
+    assert lines_in(said(THREAD, "n = "), b"42\nand ", said(OTHER, "so\n"), b"on\n") == [
         "n = 42",
-        "o",
-        "and more",
+        "and so",
+        "on",
     ]
+    log = said(Source(7, 1, 1), "logged\n")
+    assert lines_in(b"begun", log, b"ended\n") == ["begun", "logged", "ended"]
+
+
+def test_a_programs_full_buffer_has_begun_no_line_by_itself() -> None:
+    block = b"x\n" * 2047 + b"be"
+    assert len(block) == 4096
+    lines = lines_in(block, said(OTHER, "between\n"), b"gun\n")
+    assert lines[-2:] == ["between", "begun"]
 
 
 def test_a_log_line_ends_what_its_thread_has_begun() -> None:

@@ -34,11 +34,13 @@ class Call(Protocol):
 
 
 class PlainCall:
-    """See :class:`Call`."""
+    """See :class:`Call`. Where the code runs a loop of its own, that loop's task is told."""
 
-    def __init__(self, code: Callable[[JobContext], Any], context: JobContext) -> None:
+    def __init__(self, code: Callable[[JobContext], Any], context: JobContext, stop: Stop) -> None:
         self._code = code
         self._context = context
+        self._stop = stop
+        self._loop: LoopStop | None = None
 
     def run(self) -> Any:
         """See :meth:`Call.run`."""
@@ -50,8 +52,79 @@ class PlainCall:
     def where(self, frame: FrameType | None) -> Where:
         """See :meth:`Call.where`."""
         wanted: CodeType = self._code.__code__
-        inside = any(found.f_code is wanted for found in _stack(frame))
-        return Where.FUNCTION if inside else Where.OUTSIDE
+        if not any(found.f_code is wanted for found in _stack(frame)):
+            return Where.OUTSIDE
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return Where.FUNCTION
+        if self._loop is None or self._loop.loop is not running:
+            self._loop = LoopStop(running, None, self._stop, self._stop.notice)
+            self._loop.ask()
+            return Where.OUTSIDE  # the loop may well turn
+        return self._loop.where(frame)
+
+
+class LoopStop:
+    """The stop of an event loop: its task is cancelled as soon as the loop turns. ``task``: the one
+    to cancel; None: the one that the loop runs until it is done.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        task: asyncio.Task[Any] | None,
+        stop: Stop,
+        on_cancel: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.loop = loop
+        self._task = task
+        self._stop = stop
+        self._on_cancel = on_cancel
+        self._turned = False
+        self._looks = 0
+
+    def ask(self) -> None:
+        """Have the task cancelled, from any thread."""
+        with contextlib.suppress(RuntimeError):  # it has just been closed
+            self.loop.call_soon_threadsafe(self.cancel)
+
+    def cancel(self) -> None:
+        """Cancel it, in the loop."""
+        self._turned = True
+        if self._stop.raised:
+            return  # or its clean-up would be cut off
+        self._on_cancel()
+        for task in [self._task] if self._task is not None else _main_tasks(self.loop):
+            task.cancel()
+
+    def where(self, frame: FrameType | None) -> Where:
+        """What runs in a frame of the loop's thread."""
+        if self._turned:
+            return Where.HEEDED
+        if not any(_is_users(found) for found in _stack(frame)):
+            return Where.OUTSIDE
+        self._looks += 1
+        if self._task is None and self._looks < _LOOKS:
+            return Where.OUTSIDE
+        tasks = [self._task] if self._task is not None else _main_tasks(self.loop)
+        return Where.FUNCTION if asyncio.current_task(self.loop) in tasks else Where.BESIDE
+
+
+_LOOKS = 5
+"""That a loop which was told only just has time to turn."""
+
+
+def _main_tasks(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    """The task that the loop runs until it is done; where that cannot be told, all of them."""
+    tasks = list(asyncio.all_tasks(loop))
+    ends_loop = getattr(asyncio.base_events, "_run_until_complete_cb", None)
+    main = [
+        task
+        for task in tasks
+        if any(found[0] is ends_loop for found in getattr(task, "_callbacks", None) or ())
+    ]
+    return main or tasks
 
 
 class AsyncCall:
@@ -69,10 +142,8 @@ class AsyncCall:
         self._stop = stop
         self._end_copy = end_copy
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._loop: LoopStop | None = None
         self._asked = False
-        self._turned = False
 
     def run(self) -> Any:
         """See :meth:`Call.run`."""
@@ -84,34 +155,20 @@ class AsyncCall:
             self._asked = True
             loop = self._loop
         if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(self._cancel_task)
+            loop.ask()
 
     def where(self, frame: FrameType | None) -> Where:
         """See :meth:`Call.where`."""
-        if self._turned:
-            return Where.HEEDED
-        if self._loop is None or not any(_is_users(found) for found in _stack(frame)):
-            return Where.OUTSIDE
-        return Where.FUNCTION if self._is_current() else Where.BESIDE
-
-    def _is_current(self) -> bool:
-        """Whether its own task runs, and not another or a callback."""
-        return asyncio.current_task(self._loop) is self._task
-
-    def _cancel_task(self) -> None:
-        self._turned = True
-        assert self._task is not None
-        if not self._stop.raised:  # or its clean-up would be cut off
-            self._task.cancel()
+        return Where.OUTSIDE if self._loop is None else self._loop.where(frame)
 
     async def _main(self) -> Any:
+        task, running = asyncio.current_task(), asyncio.get_running_loop()
         with self._lock:
-            self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+            self._loop = loop = LoopStop(running, task, self._stop)
             asked = self._asked
-        self._stop.narrow(self._is_current)
+        self._stop.narrow(lambda: asyncio.current_task(running) is task)
         if asked:
-            self._cancel_task()
+            loop.cancel()
         try:
             result = await _Watched(self._code(self._context), self._heed)
             self._end_copy(None)  # at once: by closing its loop it would deafen the run's own

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -76,13 +76,15 @@ class Execution:
         self._interrupt = Interrupt(stop, self._call.where) if interruptible else None
         self._told = False
         self._entered = False
+        self._unblocked = False
+        """A hook has been run: what the function raises then tells of that."""
         self._hook_ended = threading.Event()
         self._hook_ended.set()
 
     def _call_of(self, code: Code) -> Call:
         if inspect.iscoroutinefunction(code):
             return AsyncCall(code, self._context, self._stop, self._end_copy)
-        return PlainCall(code, self._context)
+        return PlainCall(code, self._context, self._stop)
 
     def stop(self, reason: str) -> bool:
         """Tell the code to stop; the first call counts. Whether :meth:`run_hook` must follow."""
@@ -95,14 +97,17 @@ class Execution:
             entered = self._entered
             if has_hook := entered and self._processor.cancel_hook is not None:
                 self._hook_ended.clear()
+                self._unblocked = True
         if entered:
             self._call.cancel()
         return has_hook
 
-    def prepare_interrupt(self) -> None:
-        """Its programs are about to be ended; returns when nothing speaks against that."""
-        if self._interrupt is not None and self._entered:
-            self._interrupt.prepare()
+    def prepare_interrupt(self, programs: Sequence[int]) -> None:
+        """These (pidfds, which are taken over) are about to be ended; returns when nothing speaks
+        against that.
+        """
+        if self._interrupt is not None and self._entered and programs:
+            self._interrupt.prepare(programs)
 
     def interrupt(self, *, insist: bool) -> None:
         """It should have noticed by now: tell its loop again, or raise JobCancelled in it; even if
@@ -142,7 +147,8 @@ class Execution:
             text = error_text(error)
             if self._told:
                 self._context.log(f"It was told to stop, and failed:\n{text}")
-            return Outcome(ending=Ending.RAISED, error=text, noticed=self._stop.noticed)
+            noticed = self._stop.noticed or self._unblocked
+            return Outcome(ending=Ending.RAISED, error=text, noticed=noticed)
         return msgspec.structs.replace(_bounded(result), noticed=self._stop.noticed)
 
     def _end_copy(self, error: BaseException | None) -> None:

@@ -188,7 +188,9 @@ class Worker:
             self._end(run, ended, Status.SUCCESS)
         elif status is not None:
             self._end(run, ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
-        elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED):
+        elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED) or (
+            run.stopped_for is not None and ended.noticed
+        ):
             self._releases.append(RunRelease(run=ended.run, evidence=ended.evidence))
         elif run.job.attempt < run.job.attempts_max:
             self._retries.append(

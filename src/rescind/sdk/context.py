@@ -49,9 +49,8 @@ class JobContext:
 
     def log(self, text: object) -> None:
         """Write to the job's log; each line of ``text`` becomes one."""
-        text = str(text)
-        with self._stop.undisturbed():
-            self._on_log(text)
+        self._on_log(str(text))
+        self._stop.pass_by()
 
     def progress(self, done: int, total: int) -> None:
         """Say how far the run has come: ``done`` of ``total``, whole numbers from 0, Python's or
@@ -60,8 +59,8 @@ class JobContext:
         Raises ValueError for anything else.
         """
         numbers = (_whole_number(done), _whole_number(total))
-        with self._stop.undisturbed():
-            self._on_progress(*numbers)
+        self._on_progress(*numbers)
+        self._stop.pass_by()
         cleans_up = self._stop.raised or sys.exception() is not None
         if not (cleans_up and self._stop.in_function()):
             self._stop.check()
@@ -82,7 +81,7 @@ class JobContext:
         If it should have been meanwhile, :class:`JobCancelled` is raised on leaving the outermost
         one. Checkpoints in it raise as ever, and the grace ends as ever.
         """
-        return self._stop.undisturbed()
+        return self._stop.uninterrupted()
 
 
 def _whole_number(given: object) -> int:

@@ -25,13 +25,13 @@ def is_cancellation(error: BaseException | None) -> bool:
 
 
 class Guard:
-    """Keeps the function's thread from being interrupted while it is inside. What comes meanwhile
-    is done when the outermost block is left.
+    """Keeps the function's thread from being interrupted while it is inside. ``on_leaving`` is
+    called when the outermost block is left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_leaving: Callable[[], None]) -> None:
         self._depth = 0
-        self.on_leaving: Callable[[], None] | None = None
+        self._on_leaving = on_leaving
 
     @property
     def is_closed(self) -> bool:
@@ -44,9 +44,8 @@ class Guard:
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
-        if self._depth == 0 and (on_leaving := self.on_leaving) is not None:
-            self.on_leaving = None
-            on_leaving()
+        if self._depth == 0:
+            self._on_leaving()
 
 
 class StopEvent(threading.Event):
@@ -75,17 +74,21 @@ class Stop:
     *notice* it: others may see it, and be told, while the function waits on.
     """
 
-    def __init__(self, on_notice: Callable[[], None] = lambda: None) -> None:
-        """``on_notice`` is called when the function has noticed."""
+    def __init__(self, on_notice: Callable[[bool], None] = lambda _: None) -> None:
+        """``on_notice`` is called with True when the function has noticed, and with False when what
+        had told it went nowhere.
+        """
         self.event = StopEvent(self._seen)
         self.reason: str | None = None
         self.noticed = False
         self.raised = False
         """Something has been raised in the function to stop it."""
+        self.pending: Callable[[], None] | None = None
+        """What waits until the guard opens, or our own code is left."""
         self._on_notice = on_notice
         self._thread = threading.get_ident()
         self._is_function: Callable[[], bool] = lambda: True
-        self.guard = Guard()
+        self.guard = Guard(self.pass_by)
 
     def narrow(self, is_function: Callable[[], bool]) -> None:
         """Not all that runs in the function's thread is the function: this tells it apart."""
@@ -95,9 +98,15 @@ class Stop:
         """Whether the caller is the function, or called by it."""
         return self._in_thread() and self._is_function()
 
-    def undisturbed(self) -> AbstractContextManager[object]:
+    def uninterrupted(self) -> AbstractContextManager[object]:
         """A block that is not interrupted. Only the function's thread ever is."""
         return self.guard if self._in_thread() else contextlib.nullcontext()
+
+    def pass_by(self) -> None:
+        """Do what waits, if nothing keeps it from being done any more."""
+        if self.pending is not None and self._in_thread() and not self.guard.is_closed:
+            pending, self.pending = self.pending, None
+            pending()
 
     def _in_thread(self) -> bool:
         return threading.get_ident() == self._thread
@@ -113,8 +122,12 @@ class Stop:
         """The function has noticed."""
         if not self.noticed:
             self.noticed = True
-            with self.guard:
-                self._on_notice()
+            self._on_notice(True)
+
+    def unnotice(self) -> None:
+        """What was raised in the function has gone nowhere."""
+        self.noticed = self.raised = False
+        self._on_notice(False)
 
     def _seen(self) -> None:
         if self.in_function():

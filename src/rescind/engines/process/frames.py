@@ -6,6 +6,7 @@ copies of a run and its threads may all speak at once, and one that is killed wh
 nothing.
 """
 
+import errno
 import socket
 import struct
 from typing import Any
@@ -23,6 +24,25 @@ PACKET_BYTES_MAX = 192 * 1024
 
 BROKEN_EXIT = 70
 """The exit status of a run that has lost its connection."""
+
+
+_LOST = {
+    errno.EBADF,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EDESTADDRREQ,
+    errno.ENOTCONN,
+    errno.ENOTSOCK,
+    errno.EPIPE,
+    errno.ESHUTDOWN,
+}
+
+
+def is_lost(error: OSError) -> bool:
+    """Whether it tells of a connection that is no more. TimeoutError, which handlers of signals
+    raise in whatever is at work, is an OSError, too.
+    """
+    return error.errno in _LOST
 
 
 class MalformedFrameError(ValueError):

@@ -270,15 +270,17 @@ class Kept:
             elif kind == "prepared" and self._telling is not None:
                 self._telling.prepared(self._clock.elapsed())
             elif kind == "noticed":
-                self._heed_notice()
+                self._heed_notice(noticed=message["noticed"])
             elif kind == "done" and self._done is None:
                 self._done = done_of(message)
                 self._leave()
 
-    def _heed_notice(self) -> None:
-        self._noticed = True
-        if self._telling is not None:
+    def _heed_notice(self, *, noticed: bool) -> None:
+        self._noticed = noticed
+        if self._telling is not None and noticed:
             self._telling.noticed()
+        elif self._telling is not None:
+            self._telling.not_noticed(self._clock.elapsed())
 
     # How it ended
 

@@ -6,9 +6,9 @@ whatever kills the process then, and a signal's handler may log while its thread
 
 import contextlib
 import ctypes
+import errno
 import io
 import itertools
-import logging
 import os
 import select
 import sys
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 
 from rescind.engines.lines import encoded
-from rescind.engines.process.frames import BROKEN_EXIT
+from rescind.engines.process.frames import BROKEN_EXIT, is_lost
 from rescind.engines.process.records import Source, records_of
 
 
@@ -29,6 +29,8 @@ class Outlet:
         self._identity: os.stat_result | None = None
         self._pid = 0
         self._calls = itertools.count(1)
+        self.on_said: Callable[[], None] = lambda: None
+        """Called when a line has been printed."""
 
     def open(self, mark: bytes) -> None:
         """What is printed belongs to a run from now on; standard output is its pipe."""
@@ -43,9 +45,11 @@ class Outlet:
         """
         try:
             if not self._is_pipe(self._number):
-                raise OSError("another file in place of the pipe")  # noqa: TRY301 - handled as one
+                raise OSError(errno.EBADF, "another file in place of the pipe")  # noqa: TRY301 - handled as one
             self._say(next(self._calls) & 0x7FFFFFFF or 1, encoded(text) + b"\n")
-        except OSError:
+        except OSError as error:
+            if not is_lost(error):
+                raise
             if os.getpid() == self._pid:
                 os._exit(BROKEN_EXIT)
 
@@ -55,6 +59,8 @@ class Outlet:
             self._say(0, data)
         else:
             write_all(number, data)
+        if data.endswith(b"\n"):
+            self.on_said()
 
     def _say(self, call: int, data: bytes) -> None:
         source = Source(os.getpid(), threading.get_ident(), call)
@@ -64,7 +70,9 @@ class Outlet:
     def _is_pipe(self, number: int) -> bool:
         try:
             found = os.fstat(number)
-        except OSError:
+        except OSError as error:
+            if not is_lost(error):
+                raise
             return False
         return self._identity is not None and os.path.samestat(found, self._identity)
 
@@ -81,7 +89,18 @@ def write_all(number: int, data: bytes) -> None:
 
 
 class _File(io.FileIO):
-    """The bytes of a stream. A write that a signal has cut short is continued."""
+    """The bytes of a stream. A write that a signal has cut short is continued. Made before its
+    descriptor is a run's pipe, it must not ask that whether it can seek.
+    """
+
+    def seekable(self) -> bool:
+        """It cannot."""
+        return False
+
+    @property
+    def raw(self) -> "_File":
+        """As of what buffers."""
+        return self
 
     def write(self, data: object) -> int:
         """As of any file."""
@@ -98,6 +117,16 @@ class Stream(io.TextIOWrapper):
         super().__init__(file, encoding="utf-8", errors=errors, newline="\n", write_through=True)
         self._outlet = outlet
 
+    @property
+    def mode(self) -> str:
+        """As of Python's own."""
+        return "w"
+
+    @property
+    def name(self) -> str:
+        """As of Python's own."""
+        return "<stdout>" if self.fileno() == 1 else "<stderr>"
+
     def write(self, text: str) -> int:
         """As of any text file."""
         if self.closed or not isinstance(text, str):
@@ -106,32 +135,6 @@ class Stream(io.TextIOWrapper):
         if data:
             self._outlet.print(self.fileno(), data)
         return len(text)
-
-
-class LogHandler(logging.Handler):
-    """Takes what code logs by :mod:`logging`: level, logger, message."""
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        super().__init__(logging.INFO)
-        self._log = log
-        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-
-    def createLock(self) -> None:  # noqa: N802 - logging's name
-        """None: a signal's handler may log while its thread does."""
-        self.lock = contextlib.nullcontext()  # type: ignore[assignment]  # acquire and release are below
-
-    def acquire(self) -> None:
-        """See :meth:`createLock`."""
-
-    def release(self) -> None:
-        """See :meth:`createLock`."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log it."""
-        try:
-            self._log(self.format(record))
-        except Exception:  # noqa: BLE001 - a message that cannot be put together
-            self.handleError(record)
 
 
 def replace_streams() -> Outlet:
@@ -152,14 +155,3 @@ def unbuffer_c() -> None:
         with contextlib.suppress(ValueError):  # another C library
             stream = ctypes.c_void_p.in_dll(libc, name)
             libc.setvbuf(stream, None, 2, 0)  # _IONBF
-
-
-def take_logging(log: Callable[[str], None]) -> None:
-    """Send what code logs by :mod:`logging` to ``log``, unless it goes to the output already."""
-    root = logging.getLogger()
-    outputs = (sys.stdout, sys.stderr)
-    if any(getattr(handler, "stream", None) in outputs for handler in root.handlers):
-        return
-    if not root.handlers and root.level == logging.WARNING:
-        root.setLevel(logging.INFO)
-    root.addHandler(LogHandler(log))

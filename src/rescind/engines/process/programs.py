@@ -24,7 +24,7 @@ class Programs:
     def ask(self) -> None:
         """Send each of them SIGTERM that has not had it."""
         self._asking = True
-        for pid in _programs_below(os.getpid()) - self._handles.keys():
+        for pid in programs_below(os.getpid()) - self._handles.keys():
             if (handle := open_below(pid)) is None:
                 continue
             self._handles[pid] = handle
@@ -55,12 +55,13 @@ class Programs:
                 del self._handles[pid]
 
 
-def _programs_below(parent: int) -> set[int]:
+def programs_below(parent: int) -> set[int]:
+    """The pids of the programs below a process; see :class:`Programs`."""
     found: set[int] = set()
     for pid in children_of(parent):
         if is_multiprocessings(pid):
             continue
         if has_executed(pid):
             found.add(pid)
-        found |= _programs_below(pid)
+        found |= programs_below(pid)
     return found

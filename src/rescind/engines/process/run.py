@@ -4,6 +4,7 @@ it ended, and leaves as a Python program does.
 Its main thread runs the code; one thread listens to the keeper. It dies with its init.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -15,8 +16,18 @@ import msgspec
 
 from rescind.engines.execution import Execution, Outcome, error_text, resolve
 from rescind.engines.leaving import leave
-from rescind.engines.process.frames import BROKEN_EXIT, PACKET_BYTES_MAX, Message, pack, unpack
-from rescind.engines.process.outlet import Outlet, take_logging
+from rescind.engines.process.frames import (
+    BROKEN_EXIT,
+    PACKET_BYTES_MAX,
+    Message,
+    is_lost,
+    pack,
+    unpack,
+)
+from rescind.engines.process.log_handler import take_logging
+from rescind.engines.process.outlet import Outlet
+from rescind.engines.process.programs import programs_below
+from rescind.engines.process.tree import open_below
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 from rescind.sdk.stop import Stop
@@ -39,9 +50,11 @@ class Line:
         """
         try:
             if not os.path.samestat(os.fstat(self._socket.fileno()), self._identity):
-                raise OSError("another file in place of the connection")  # noqa: TRY301 - handled as one
+                raise OSError(errno.EBADF, "another file in place of the connection")  # noqa: TRY301 - handled as one
             self._socket.send(pack({**message, "run": self.run}))
-        except OSError:
+        except OSError as error:
+            if not is_lost(error):
+                raise
             if os.getpid() == self._pid:
                 os._exit(BROKEN_EXIT)
 
@@ -98,9 +111,9 @@ class Run:
             return Outcome(ending=Ending.RAISED, error=error_text(error))
         pid = os.getpid()
 
-        def say_noticed() -> None:
+        def say_noticed(noticed: bool) -> None:
             if os.getpid() == pid:  # a copy does not speak for the run
-                self._line.send({"is": "noticed"})
+                self._line.send({"is": "noticed", "noticed": noticed})
 
         stop = Stop(say_noticed)
         context = JobContext(
@@ -111,6 +124,7 @@ class Run:
             on_progress=self._line.progress,
             stop=stop,
         )
+        self._outlet.on_said = stop.pass_by
         take_logging(context.log)
         execution = Execution(
             processor,
@@ -143,7 +157,8 @@ class Run:
 
     def _prepare(self) -> None:
         assert self._execution is not None
-        self._execution.prepare_interrupt()
+        found = [open_below(pid) for pid in programs_below(os.getpid())]
+        self._execution.prepare_interrupt([handle for handle in found if handle is not None])
         self._line.send({"is": "prepared"})
 
     def _heed_stop(self, message: Message) -> None:

@@ -59,6 +59,11 @@ class Telling:
             self.due = now
         self.programs_until = None
 
+    def not_noticed(self, now: float) -> None:
+        """It seemed to have noticed, and has not: it is insisted."""
+        self._next = Step.INSIST
+        self.due = (now + self.force_at) / 2
+
     def noticed(self) -> None:
         """It need not be interrupted."""
         self.due = None

@@ -4,6 +4,9 @@ from rescind import limits
 from rescind.engines.lines import cut
 from rescind.engines.process.records import RecordReader, Source
 
+_BLOCK_BYTES = 4096
+"""What programs that buffer write at once, or a multiple of it."""
+
 _PRINTED = Source(0, 0, 0)
 """Whoever prints without a record."""
 
@@ -11,8 +14,9 @@ _PRINTED = Source(0, 0, 0)
 class Transcript:
     """Takes the bytes of a run's output as they come.
 
-    Lines are put together for each thread, so that what one prints is not torn by another. What C
-    or a program prints goes on where a Python thread has just begun a line, as on a terminal.
+    Lines are put together for each thread, so that what one prints is not torn by another. Where
+    one has just begun a line, what C or a program prints goes on with it, and the other way round,
+    as on a terminal.
     """
 
     def __init__(self, mark: bytes) -> None:
@@ -20,6 +24,8 @@ class Transcript:
         self._begun: dict[Source, bytes] = {}
         self._last: Source | None = None
         """Who spoke last, if that began a line."""
+        self._in_block = False
+        """What was printed last was a program's full buffer: it has begun no line by itself."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """What ``data`` completes: blocks of whole lines."""
@@ -27,10 +33,16 @@ class Transcript:
         for source, text in self._reader.feed(data):
             if source is None:
                 self._add_printed(text, blocks)
-            else:
+                self._in_block = len(text) % _BLOCK_BYTES == 0
+                continue
+            if source.call:
+                self._end(source._replace(call=0), blocks)
+            if self._last == _PRINTED and not self._in_block:
                 if source.call:
-                    self._end(source._replace(call=0), blocks)
-                self._add(source, text, blocks)
+                    self._end(_PRINTED, blocks)
+                elif source not in self._begun:
+                    text = self._begun.pop(_PRINTED) + text  # noqa: PLW2901 - the two are one
+            self._add(source, text, blocks)
         return blocks
 
     def _add_printed(self, text: bytes, blocks: list[bytes]) -> None:
