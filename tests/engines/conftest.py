@@ -36,6 +36,8 @@ class Driver:
     """Drives an engine: starts runs, answers what they ask, gathers what they say."""
 
     engine: Engine
+    module: str = JOBS
+    """Where names of jobs are looked up."""
     events: list[EngineEvent] = field(default_factory=list)
     runs: int = 0
     allow: bool = True
@@ -59,7 +61,7 @@ class Driver:
         run = RunRef(self.runs, 1)
         order = Order(
             run=run,
-            processor=name if ":" in name else f"{JOBS}:{name}",
+            processor=name if ":" in name else f"{self.module}:{name}",
             parameters=parameters,
             grace_seconds=grace_seconds,
             interrupt_seconds=interrupt_seconds,
@@ -118,6 +120,29 @@ class Driver:
     def stop(self, run: RunRef, reason: StopReason = StopReason.CANCEL) -> None:
         self.engine.stop(run, reason)
 
+    def entered(
+        self,
+        name: str,
+        grace_seconds: float = 60,
+        *,
+        interrupt_seconds: float | None = 0.3,
+        **options: Any,
+    ) -> RunRef:
+        """Start a run and wait until it says that it has entered. The grace is a guard: nothing
+        waits it out.
+        """
+        run = self.start(name, grace_seconds, interrupt_seconds=interrupt_seconds, **options)
+        self.until_logged(run, "entered")
+        return run
+
+    def stopped(
+        self, name: str, grace_seconds: float = 60, **options: Any
+    ) -> tuple[Ended, list[str]]:
+        """How a run ends that is told to stop once it has entered, and its log."""
+        run = self.entered(name, grace_seconds, **options)
+        self.stop(run)
+        return self.end(run, seconds=40), self.logged(run)
+
     def run(self, name: str, **parameters: Any) -> Ended:
         """Start a run and wait for its end."""
         return self.end(self.start(name, **parameters))
@@ -132,7 +157,7 @@ def make_process_engine(jobs_importable: None) -> Iterator[Callable[..., Driver]
     def make(modules: tuple[str, ...] = (JOBS,), slots: int = 1, **options: Any) -> Driver:
         engine = ProcessEngine(modules, slots=slots, clock=CLOCK, **options)
         engines.append(engine)
-        return Driver(engine)
+        return Driver(engine, module=modules[0])
 
     yield make
     for engine in engines:

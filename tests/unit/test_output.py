@@ -126,7 +126,7 @@ def test_a_spool_passes_on_at_once_until_too_much_comes_and_then_in_portions() -
         spool.add(block, after_cancel=False)
         sent += len(list(spool.take(1000.0)))
     assert sent * 1000 > limits.LOG_BURST_BYTES * 0.9
-    due = spool.due()
+    due = spool.due
     assert due == 1000.0 + limits.LOG_SPOOL_SECONDS
     assert list(spool.take(1000.0)) == []
     for _ in range(100):
@@ -135,4 +135,4 @@ def test_a_spool_passes_on_at_once_until_too_much_comes_and_then_in_portions() -
     assert 1 <= len(portion) <= limits.LOG_BYTES_PER_SECOND * limits.LOG_SPOOL_SECONDS / 900
     assert [passage.after_cancel for passage in portion][:2] == [False, True]
     assert len(list(spool.take_all())) == 101 - len(portion)
-    assert spool.due() is None
+    assert spool.due is None

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from rescind import limits
+from rescind import ids, limits
 from rescind.clock import Clock
 from rescind.engines.describe import Description, checked
 from rescind.engines.process.frames import MalformedFrameError, Message
@@ -107,6 +107,7 @@ class ProcessEngine:
             "interrupt_seconds": order.interrupt_seconds,
             "terminate_seconds": order.terminate_seconds,
             "fence_at": order.fence_at,
+            "mark": ids.mark(),
         }
         keeper.start(order.run, message)
         self._by_run[order.run] = keeper

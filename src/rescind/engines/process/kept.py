@@ -5,7 +5,7 @@ the proof that nothing of it is left.
 from collections.abc import Callable
 from enum import IntEnum
 
-from rescind import ids, limits
+from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.process.endings import done_of, ending_of
 from rescind.engines.process.frames import Message
@@ -73,9 +73,8 @@ class Kept:
         self.ready, self.id = False, message["run"]
         self._order = message
         self._fence_at = message["fence_at"]
-        mark = ids.mark()
-        self._output.begin(message["run"], mark)
-        self._voice.send({**message, "mark": mark})
+        self._output.begin(message["run"], message["mark"])
+        self._voice.send(message)
 
     def obey(self, message: Message) -> None:
         """A permit, a stop or a later fence."""

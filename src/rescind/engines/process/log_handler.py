@@ -2,21 +2,25 @@
 
 import contextlib
 import logging
-import logging.handlers
+import sys
 from collections.abc import Callable
 from typing import Any
 
 _ELSEWHERE = (
-    logging.FileHandler,
-    logging.NullHandler,
-    logging.handlers.DatagramHandler,
-    logging.handlers.HTTPHandler,
-    logging.handlers.NTEventLogHandler,
-    logging.handlers.SMTPHandler,
-    logging.handlers.SocketHandler,
-    logging.handlers.SysLogHandler,
+    "HTTPHandler",
+    "NTEventLogHandler",
+    "SMTPHandler",
+    "SocketHandler",
+    "SysLogHandler",
 )
-"""Handlers that print nothing. Any other may, and then its lines are those to show."""
+"""Of :mod:`logging.handlers`, those that send elsewhere."""
+
+
+def _prints_nothing(handler: logging.Handler) -> bool:
+    """Whether it is known to print nothing. Any other may, and then its lines are those to show."""
+    handlers = sys.modules.get("logging.handlers")  # costs every slot memory to import
+    elsewhere = () if handlers is None else tuple(getattr(handlers, name) for name in _ELSEWHERE)
+    return isinstance(handler, (logging.FileHandler, logging.NullHandler, *elsewhere))
 
 
 class LogHandler(logging.Handler):
@@ -50,7 +54,7 @@ class LogHandler(logging.Handler):
         logger: logging.Logger | None = logging.getLogger(record.name)
         while logger is not None:
             for handler in logger.handlers:
-                if handler is self or isinstance(handler, _ELSEWHERE):
+                if handler is self or _prints_nothing(handler):
                     continue
                 if record.levelno >= handler.level:
                     return True

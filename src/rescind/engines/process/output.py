@@ -45,9 +45,7 @@ class Output:
     @property
     def due(self) -> float | None:
         """When there is something to do, if nothing is said."""
-        return min(
-            (at for at in (self._read_at, self._spool.due()) if at is not None), default=None
-        )
+        return min((at for at in (self._read_at, self._spool.due) if at is not None), default=None)
 
     def descriptors(self) -> list[int]:
         """What to listen to."""
@@ -58,7 +56,7 @@ class Output:
         now = self._clock.elapsed()
         if self._read_at is not None and now >= self._read_at:
             self._read_at = None
-        due = self._spool.due()
+        due = self._spool.due
         if due is not None and now >= due:
             self._pass_on(self._spool.take(now))
 

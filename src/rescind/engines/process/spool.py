@@ -44,6 +44,7 @@ class Spool:
             self._bytes -= size
             self._left_out += left_out.count(b"\n")
 
+    @property
     def due(self) -> float | None:
         """When more may be sent."""
         if not self._blocks:
