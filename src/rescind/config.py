@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_minutes: int
     drain_seconds: float
     lease_seconds: float
+    retention_days: int
     secure_cookies: bool
 
 
@@ -139,6 +140,12 @@ SETTINGS: tuple[Setting, ...] = (
         limits.LEASE_SECONDS_DEFAULT,
         _number(limits.LEASE_SECONDS_MIN, limits.LEASE_SECONDS_MAX, float),
         "how long a worker that is lost holds its jobs, on PostgreSQL",
+    ),
+    Setting(
+        "retention_days",
+        limits.RETENTION_DAYS_DEFAULT,
+        _number(1, limits.RETENTION_DAYS_MAX),
+        "how long finished jobs are kept, with their events and logs",
     ),
     Setting("secure_cookies", False, _truth, "send the pages' cookie over HTTPS only"),
 )

@@ -11,6 +11,7 @@ the lifecycle; :class:`RequestRefused` only carries one from a handler to the ga
     ├── SchemaError             the database has another schema than this program  (exit code 4)
     ├── StoreUnavailable        the database did not answer; nothing was changed, or the caller
     │                           cannot know
+    ├── KeyTaken                an idempotency key is used already, or just now
     └── RequestRefused          a whole request is refused, with a Vault error type
 """
 
@@ -37,6 +38,10 @@ class SchemaError(RescindError):
 
 class StoreUnavailable(RescindError):
     """The database could not do what was asked. The driver's own error is the cause."""
+
+
+class KeyTaken(RescindError):
+    """Nothing was done: another request has the same idempotency key, before or just now."""
 
 
 class RequestRefused(RescindError):

@@ -190,6 +190,9 @@ FINAL: frozenset[Status] = frozenset(Status) - {source for source, _ in TRANSITI
 CANCELLABLE: frozenset[Status] = RULES[Move.CANCEL].sources
 """The statuses a cancel may be accepted in, if the job's row permits."""
 
+WAITING: frozenset[Status] = CANCELLABLE - {Status.RUNNING}
+"""The statuses of a job that has yet to start."""
+
 CANCELLABLE_IN_DEFAULT: frozenset[Status] = CANCELLABLE - {Status.SCHEDULED}
 """``cancellable_in`` of a job whose metadata does not say. SCHEDULED is always cancellable and
 never listed."""

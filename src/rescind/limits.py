@@ -14,7 +14,8 @@ LOGIN_FIELDS_MAX = 20
 REASON_CHARACTERS_MAX = 1_000
 REFERENCE_ID_CHARACTERS_MAX = 255
 ITEM_VALUE_CHARACTERS_SHOWN = 60
-PAGE_JOBS_DEFAULT = 50
+PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX = 50, 200
+PAGE_OFFSET_MAX = 10**15
 
 # Pools of threads, requests at work at once
 WRITE_REQUESTS_MAX = 8
@@ -24,6 +25,10 @@ LOGIN_REQUESTS_MAX = 2
 # Burst accounting, per user
 BURST_WINDOW_SECONDS = 300
 BURST_REQUESTS_MAX = 2_000
+RESPONSE_DELAY_SECONDS = 0.5
+"""Beyond the burst limit in profile vault."""
+STATUS_POLL_SECONDS = 10.0
+"""Between two answers about one job in profile vault."""
 
 # Jobs
 JOB_ID_MAX = 2**63 - 1
@@ -41,6 +46,17 @@ PROGRESS_MAX = 2**53 - 1
 ATTEMPTS_MAX = 100
 RETRY_SECONDS_DEFAULT, RETRY_SECONDS_MAX = 10.0, 86_400.0
 PROCESSOR_UNKNOWN_SECONDS_MAX = 86_400
+
+# What is kept, and for how long
+RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX = 30, 3_650
+"""Of finished jobs, with their events and logs."""
+IDEMPOTENCY_SECONDS = 86_400
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+PRUNE_POLL_SECONDS = 60.0
+PRUNE_AGAIN_SECONDS = 0.1
+"""While there is more to delete."""
+PRUNE_BATCH_JOBS_MAX = 50
+"""Each may have a whole log."""
 
 # Logs: the first and the last part of a job's log are kept
 LOG_BYTES_MAX = 1024 * 1024

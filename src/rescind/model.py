@@ -1,14 +1,16 @@
 """Frozen values that travel between the layers. Instants are aware datetimes in UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
 from rescind import limits
-from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, Evidence, Move, Status
+from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, WAITING, Evidence, Move, Status
+
+_T = TypeVar("_T")
 
 SYSTEM_USER_ID = 1
 """The user in whose name the service itself acts; as in Vault."""
@@ -60,13 +62,48 @@ class NewJob(Struct, frozen=True, kw_only=True):
     """The HTTP method of the request that submitted it."""
 
 
-class Job(Struct, frozen=True, kw_only=True):
-    """One instance, as its row stands."""
+class JobSummary(Struct, frozen=True, kw_only=True):
+    """What lists of jobs show of one instance."""
 
     id: int
-    job_metadata: str
     title: str
     status: Status
+    created_by: int
+    created_at: datetime
+    modified_by: int
+    modified_at: datetime
+    run_at: datetime
+    """The planned start."""
+    started_at: datetime | None
+    """Of the last run."""
+    finished_at: datetime | None
+
+    @property
+    def run_start_at(self) -> datetime:
+        """The planned start of what waits to start, of anything else the real one, if any."""
+        return self.run_at if self.status in WAITING else self.started_at or self.run_at
+
+
+class JobFilter(Struct, frozen=True, kw_only=True):
+    """Which jobs of a list are asked for; None: whatever."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    """Inclusive."""
+    status: Status | None = None
+
+
+class JobPage(Struct, frozen=True, kw_only=True):
+    """A page of a list of jobs, and how many the whole list has."""
+
+    jobs: list[JobSummary]
+    total: int
+
+
+class Job(JobSummary, frozen=True, kw_only=True):
+    """One instance, as its row stands."""
+
+    job_metadata: str
     method: str | None
     priority: int
     parameters: Mapping[str, Any]
@@ -81,15 +118,7 @@ class Job(Struct, frozen=True, kw_only=True):
     retry_seconds: float
     interrupt_seconds: float | None
     terminate_seconds: float
-    created_by: int
-    created_at: datetime
-    modified_by: int
-    modified_at: datetime
-    run_at: datetime
-    """The planned start."""
     queued_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
     attempt: int
     """How often it has been claimed; 0 before the first claim."""
     worker: str | None
@@ -251,3 +280,37 @@ class Session(Struct, frozen=True, kw_only=True):
     user: User
     created_at: datetime
     seen_at: datetime
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What is told to a user of themselves, beside :class:`User`."""
+
+    created_at: datetime
+
+
+class RequestKey(Struct, frozen=True, kw_only=True):
+    """What makes two requests one that was sent twice: the header ``Idempotency-Key``, of one
+    user, for one method and path.
+    """
+
+    user_id: int
+    method: str
+    path: str
+    key: str
+    request_hash: bytes
+    """Of what else the request said: a key is for one request, not for two."""
+
+
+class KeptOutcome(Struct, frozen=True):
+    """What is kept for a key: of which request, and what became of it, as JSON."""
+
+    request_hash: bytes
+    outcome: str
+
+
+class Once(Struct, Generic[_T], frozen=True):
+    """To do something once for a key, and to keep in the same transaction what became of it."""
+
+    key: RequestKey
+    outcome: Callable[[_T], str]
+    """What to keep, as JSON, of what was done. What it raises undoes it."""

@@ -26,6 +26,7 @@ from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
 from rescind.runtime.exchanger import Exchanger
 from rescind.runtime.loop import Loop
+from rescind.runtime.pruner import Pruner
 from rescind.runtime.renewer import Renewer
 from rescind.runtime.rescuer import Rescuer
 from rescind.runtime.scheduler import Scheduler
@@ -101,6 +102,7 @@ class Service:
             Scheduler(store),
             Canceller(store),
             Rescuer(store),
+            Pruner(store, retention_days=self._settings.retention_days),
             SchemaGuard(store),
         ]
         self.worker: Worker | None = None
@@ -116,8 +118,9 @@ class Service:
                     Renewer(store, engine, clock, worker_id=worker_id, lease_seconds=lease_seconds)
                 )
         self.supervisor = Supervisor(store, clock, loops, self.worker, self._end)
-        context = Context(store=store, settings=self._settings, health=Health(store, clock))
-        self.application: ASGIApp = application(context, clock, ALL_ROUTES)
+        health = Health(store, clock)
+        context = Context(store=store, settings=self._settings, clock=clock, health=health)
+        self.application: ASGIApp = application(context, ALL_ROUTES)
 
     def _end(self, error: SchemaError) -> None:
         """End this process as SIGTERM does, and say why when it has ended."""

@@ -62,6 +62,7 @@ def context(request: pytest.FixtureRequest, store: Store) -> Context:
     return Context(
         store=store,
         settings=replace(settings, profile=request.param),
+        clock=SystemClock(),
         health=Health(store, SystemClock()),
     )
 
@@ -69,7 +70,7 @@ def context(request: pytest.FixtureRequest, store: Store) -> Context:
 @pytest.fixture
 def api(context: Context) -> TestClient:
     """Not signed in."""
-    app = application(context, SystemClock(), (*ROUTES, *PAGES))
+    app = application(context, (*ROUTES, *PAGES))
     return TestClient(app, base_url="http://rescind.example", follow_redirects=False)
 
 

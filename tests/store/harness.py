@@ -152,6 +152,12 @@ def place(store: Store, status: Status, job: NewJob | None = None) -> int:
     return job_id
 
 
+def place_all(store: Store) -> dict[Status, int]:
+    """A job in every status; first the one whose way there fails all that wait."""
+    order = sorted(Status, key=lambda status: status is not Status.FAILED_TO_RUN)
+    return {status: place(store, status) for status in order}
+
+
 def log(store: Store, job_id: int, *texts: str) -> None:
     """Append to the log of a job, as the worker that holds it: a chunk for each text."""
     run = run_of(store, job_id)

@@ -25,7 +25,7 @@ def test_the_system_is_no_user_that_can_be_listed(store: Store) -> None:
 
 
 def test_a_session_lives_while_it_is_used(store: Store) -> None:
-    store.open_session(2, HASH, inactive_seconds=60)
+    assert store.open_session(2, HASH, password_hash="hash")
     session = store.session(HASH, inactive_seconds=60)
     assert session is not None
     assert session.user.name == "ada"
@@ -37,24 +37,31 @@ def test_a_session_lives_while_it_is_used(store: Store) -> None:
 
 
 def test_a_session_ends_by_inactivity(store: Store) -> None:
-    store.open_session(2, HASH, inactive_seconds=60)
+    assert store.open_session(2, HASH, password_hash="hash")
     assert store.session(HASH, inactive_seconds=-120) is None
-    store.open_session(2, b"\x02" * 32, inactive_seconds=-120)
-    assert store.session(HASH, inactive_seconds=60) is None
 
 
 def test_a_session_ends_when_it_is_closed(store: Store) -> None:
-    store.open_session(2, HASH, inactive_seconds=60)
+    assert store.open_session(2, HASH, password_hash="hash")
     store.close_session(HASH)
     assert store.session(HASH, inactive_seconds=60) is None
 
 
+def test_a_session_opens_only_for_the_password_that_was_verified(store: Store) -> None:
+    store.set_password(2, "new")
+    assert not store.open_session(2, HASH, password_hash="hash")
+    store.set_active(2, False)
+    assert not store.open_session(2, HASH, password_hash="new")
+    store.set_active(2, True)
+    assert store.open_session(2, HASH, password_hash="new")
+
+
 def test_disabling_a_user_or_changing_the_password_ends_every_session(store: Store) -> None:
-    store.open_session(2, HASH, inactive_seconds=60)
+    assert store.open_session(2, HASH, password_hash="hash")
     store.set_active(2, False)
     assert store.session(HASH, inactive_seconds=60) is None
     store.set_active(2, True)
     assert store.session(HASH, inactive_seconds=60) is None
-    store.open_session(2, HASH, inactive_seconds=60)
+    assert store.open_session(2, HASH, password_hash="hash")
     store.set_password(2, "new")
     assert store.session(HASH, inactive_seconds=60) is None

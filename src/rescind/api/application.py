@@ -9,12 +9,11 @@ from starlette.types import ASGIApp
 
 from rescind.api.gate import Gate, Shared
 from rescind.api.http import Context, Route
-from rescind.clock import Clock
 
 
-def application(context: Context, clock: Clock, routes: Sequence[Route]) -> ASGIApp:
+def application(context: Context, routes: Sequence[Route]) -> ASGIApp:
     """Every path of the table, and an answer in Vault's envelope for every other."""
-    shared = Shared(context, clock)
+    shared = Shared(context)
     by_path: dict[str, list[Route]] = defaultdict(list)
     for route in routes:
         by_path[route.path].append(route)

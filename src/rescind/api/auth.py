@@ -8,6 +8,7 @@ from rescind.api.versions import VERSIONS
 from rescind.errors import RequestRefused
 from rescind.service import accounts
 from rescind.wire import envelope
+from rescind.wire.dates import format_instant
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253})(:[0-9]{1,5})?")
 
@@ -20,7 +21,6 @@ def sign_in(context: Context, request: Request) -> Answer:
             context.store,
             form.get("username", ""),
             form.get("password", ""),
-            inactive_seconds=context.inactive_seconds,
         )
     except RequestRefused as refusal:
         return Answer(payload=envelope.auth_failure(refusal.error_type, refusal.message))
@@ -35,6 +35,19 @@ def sign_in(context: Context, request: Request) -> Answer:
             vaultId=vault_id,
         )
     )
+
+
+def me(context: Context, request: Request) -> Answer:
+    """Vault: Validate Session User. What Rescind does not know of people is left out."""
+    user = request.signed_in.user
+    account = context.store.account(user.id)
+    known = {
+        "id": user.id,
+        "user_name__v": user.name,
+        "active__v": user.active,
+        "created_date__v": format_instant(account.created_at),
+    }
+    return Answer(payload=envelope.success(users=[{"user": known}]))
 
 
 def keep_alive(context: Context, request: Request) -> Answer:

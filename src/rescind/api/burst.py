@@ -16,11 +16,11 @@ class Burst:
         self._counts: dict[int, int] = {}
 
     def count(self, user_id: int, now: datetime) -> int:
-        """Count one request; how many the user has left in this window, at least 0."""
+        """Count one request; how many the user has left in this window, negative beyond it."""
         window = to_milliseconds(now) // (limits.BURST_WINDOW_SECONDS * 1000)
         with self._lock:
             if window != self._window:
                 self._window = window
                 self._counts.clear()
             self._counts[user_id] = self._counts.get(user_id, 0) + 1
-            return max(0, limits.BURST_REQUESTS_MAX - self._counts[user_id])
+            return limits.BURST_REQUESTS_MAX - self._counts[user_id]

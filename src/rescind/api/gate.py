@@ -22,10 +22,9 @@ from rescind import ids, limits
 from rescind.api.burst import Burst
 from rescind.api.http import Access, Answer, Context, Pool, Request, Route, Text
 from rescind.api.versions import VERSIONS, precedes
-from rescind.clock import Clock
 from rescind.errors import RequestRefused
 from rescind.service import accounts
-from rescind.service.policy import Caller, Permission
+from rescind.service.policy import Caller, Permission, Profile
 from rescind.wire import envelope
 from rescind.wire.error_types import ErrorType
 from rescind.wire.negotiation import accept_format
@@ -55,9 +54,8 @@ class Gate:
 class Shared:
     """What all paths of the table share: context, pools, burst accounting."""
 
-    def __init__(self, context: Context, clock: Clock) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._clock = clock
         self._burst = Burst()
         self._pools = {pool: anyio.CapacityLimiter(pool.value) for pool in Pool}
 
@@ -84,7 +82,13 @@ class Shared:
         except Exception as error:  # noqa: BLE001 - the last resort; the cause is logged
             _log.exception("request failed", request_id=request.request_id, error=str(error))
             answer = Answer(payload=envelope.exception(request.request_id))
-        return self._response(request, answer, close=close)
+        left = self._burst_left(request)
+        delay_seconds = 0.0
+        if left < 0 and self._context.profile is Profile.VAULT:
+            delay_seconds = limits.RESPONSE_DELAY_SECONDS
+            await anyio.sleep(delay_seconds)  # no thread waits
+        headers = self._vault_headers(request, left, delay_seconds)
+        return _response(request, answer, headers, close=close)
 
     async def _run(self, pool: Pool, work: Callable[[], _T]) -> _T:
         return await anyio.to_thread.run_sync(work, limiter=self._pools[pool])
@@ -97,7 +101,10 @@ class Shared:
             _require_same_origin(request)
         session_id = _cookie(request) if route.access is Access.COOKIE else _authorization(request)
         session = session_id and accounts.session(
-            self._context.store, session_id, inactive_seconds=self._context.inactive_seconds
+            self._context.store,
+            session_id,
+            inactive_seconds=self._context.inactive_seconds,
+            extend=route.extends_session,
         )
         if not session_id or not session:
             if route.access is Access.COOKIE:
@@ -109,40 +116,50 @@ class Shared:
             caller.require(route.permission)
         return replace(request, session_id=session_id, caller=caller)
 
-    def _response(self, request: Request, answer: Answer | Text, *, close: bool) -> Response:
-        headers = {**answer.headers, **self._vault_headers(request)}
-        headers.setdefault("Cache-Control", "no-store")
-        headers["X-Content-Type-Options"] = "nosniff"
-        if close:
-            headers["Connection"] = "close"
-        if isinstance(answer, Text):
-            body, content_type = answer.text.encode("utf-8", "replace"), answer.content_type
-        else:
-            headers["X-VaultAPI-Status"] = str(answer.payload["responseStatus"])
-            body, content_type = render(
-                answer.payload, accept_format(request.headers.get("accept"))
-            )
-        headers["Content-Type"] = content_type
-        return Response(body, status_code=answer.http_status, headers=headers)
+    def _burst_left(self, request: Request) -> int:
+        """How many requests the caller has left in this window, this one counted; negative
+        beyond it.
+        """
+        if request.caller is None:
+            return limits.BURST_REQUESTS_MAX
+        return self._burst.count(request.caller.user.id, self._context.clock.now())
 
-    def _vault_headers(self, request: Request) -> dict[str, str]:
+    def _vault_headers(
+        self, request: Request, burst_left: int, delay_seconds: float
+    ) -> dict[str, str]:
         """The response headers of Vault's API reference."""
         headers = {
             "X-VaultAPI-ExecutionId": request.request_id,
             "X-VaultAPI-VaultId": str(self._context.settings.vault_id),
             "X-VaultAPI-BurstLimit": str(limits.BURST_REQUESTS_MAX),
-            "X-VaultAPI-BurstLimitRemaining": str(limits.BURST_REQUESTS_MAX),
+            "X-VaultAPI-BurstLimitRemaining": str(max(0, burst_left)),
         }
+        if delay_seconds:
+            headers["X-VaultAPI-ResponseDelay"] = str(round(delay_seconds * 1000))
         reference = request.headers.get("x-vaultapi-referenceid", "")
         if 0 < len(reference) <= limits.REFERENCE_ID_CHARACTERS_MAX and reference.isprintable():
             headers["X-VaultAPI-ReferenceId"] = reference
         if request.caller is not None and request.session_id is not None:
-            user_id = request.caller.user.id
-            left = self._burst.count(user_id, self._clock.now())
-            headers["X-VaultAPI-UserId"] = str(user_id)
+            headers["X-VaultAPI-UserId"] = str(request.caller.user.id)
             headers["X-VaultAPI-TruncatedSessionId"] = request.session_id[:16]
-            headers["X-VaultAPI-BurstLimitRemaining"] = str(left)
         return headers
+
+
+def _response(
+    request: Request, answer: Answer | Text, vault_headers: Mapping[str, str], *, close: bool
+) -> Response:
+    headers = {**answer.headers, **vault_headers}
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
+    if close:
+        headers["Connection"] = "close"
+    if isinstance(answer, Text):
+        body, content_type = answer.text.encode("utf-8", "replace"), answer.content_type
+    else:
+        headers["X-VaultAPI-Status"] = str(answer.payload["responseStatus"])
+        body, content_type = render(answer.payload, accept_format(request.headers.get("accept")))
+    headers["Content-Type"] = content_type
+    return Response(body, status_code=answer.http_status, headers=headers)
 
 
 class _NothingThereError(Exception):

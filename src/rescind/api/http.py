@@ -6,6 +6,8 @@ from enum import Enum
 from msgspec import Struct, field
 
 from rescind import limits
+from rescind.api.polling import Polling
+from rescind.clock import Clock
 from rescind.config import Settings
 from rescind.errors import RequestRefused
 from rescind.service.health import Health
@@ -20,7 +22,9 @@ class Context(Struct, frozen=True, kw_only=True):
 
     store: Store
     settings: Settings
+    clock: Clock
     health: Health
+    polling: Polling = field(default_factory=Polling)
 
     @property
     def profile(self) -> Profile:
@@ -111,5 +115,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body_bytes_max: int = 0
     since: str | None = None
     """The first API version that has it."""
+    extends_session: bool = True
+    """Whether asking for it counts as using the session."""
     ours: bool = False
     """On a path that Vault does not have: with any other method there is nothing there."""

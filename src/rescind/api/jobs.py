@@ -3,45 +3,58 @@
 from typing import Any
 
 from rescind.api.http import Answer, Context, Request, Text
+from rescind.api.idempotency import request_key
+from rescind.errors import RequestRefused
 from rescind.model import Job
 from rescind.service import cancel as cancelling
 from rescind.service import read
 from rescind.service import start_now as starting
 from rescind.service import submit as submitting
+from rescind.service.idempotency import Answered
 from rescind.service.policy import Profile
 from rescind.wire import envelope
 from rescind.wire.cancel import parse_cancel
 from rescind.wire.dates import format_instant
+from rescind.wire.envelope import Payload
+from rescind.wire.error_types import ErrorType
 from rescind.wire.submit import parse_submit
 
 
 def cancel(context: Context, request: Request) -> Answer:
     """Vault: Cancel Job."""
     items = parse_cancel(request.body, request.headers.get("content-type"))
-    outcomes = cancelling.cancel(context.store, context.profile, request.signed_in, items)
+    answered = cancelling.cancel(
+        context.store, context.profile, request.signed_in, items, request_key(request)
+    )
     parity = context.profile is Profile.VAULT
     detail = not parity and request.headers.get("x-rescind-detail", "").lower() == "true"
-    return Answer(payload=envelope.cancel_answer(outcomes, detail=detail, parity=parity))
+    payload = envelope.cancel_answer(answered.outcome, detail=detail, parity=parity)
+    return _done(payload, answered)
 
 
 def submit(context: Context, request: Request) -> Answer:
     """Rescind's own: submit jobs."""
     items = parse_submit(request.body, request.headers.get("content-type"))
-    return Answer(
-        payload=envelope.submit_answer(submitting.submit(context.store, request.signed_in, items))
-    )
+    answered = submitting.submit(context.store, request.signed_in, items, request_key(request))
+    return _done(envelope.submit_answer(answered.outcome), answered)
 
 
 def start_now(context: Context, request: Request) -> Answer:
     """Vault: Start Job."""
     job_id = _job_id(request)
-    starting.start_now(context.store, context.profile, request.signed_in, job_id)
-    return Answer(payload=envelope.success(url=_url(request, job_id), job_id=job_id))
+    answered = starting.start_now(
+        context.store, context.profile, request.signed_in, job_id, request_key(request)
+    )
+    return _done(envelope.success(url=_url(request, job_id), job_id=job_id), answered)
 
 
 def status(context: Context, request: Request) -> Answer:
     """Vault: Retrieve Job Status."""
     job = read.job(context.store, request.signed_in, _job_id(request))
+    if context.profile is Profile.VAULT:
+        elapsed = context.clock.elapsed()
+        if not context.polling.admit(job.id, elapsed):
+            raise RequestRefused(ErrorType.API_LIMIT_EXCEEDED, "Too many polling requests")
     return Answer(payload=envelope.success(responseMessage="OK", data=_status(request, job)))
 
 
@@ -59,12 +72,29 @@ def _status(request: Request, job: Job) -> dict[str, Any]:
         "status": job.status,
         "method": job.method,
         "links": [link],
+        "progress": _progress(job),
         "created_by": job.created_by,
         "created_date": format_instant(job.created_at),
-        "run_start_date": format_instant(job.started_at or job.run_at),
+        "run_start_date": format_instant(job.run_start_at),
         "run_end_date": job.finished_at and format_instant(job.finished_at),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _progress(job: Job) -> list[dict[str, Any]] | None:
+    """How much of what a job set out to do is done, as Vault counts the tasks of an SDK job; None
+    for a job that does not say.
+    """
+    if job.progress_done is None or job.progress_total is None:
+        return None
+    left = job.progress_total - job.progress_done
+    sizes = {"SUCCESS": job.progress_done, "QUEUED": max(0, left)}
+    return [{"state": state, "size": size} for state, size in sizes.items() if size]
+
+
+def _done(payload: Payload, answered: Answered[Any]) -> Answer:
+    headers = {"Idempotency-Replayed": "true"} if answered.replayed else {}
+    return Answer(payload=payload, headers=headers)
 
 
 def _job_id(request: Request) -> int:

@@ -1,7 +1,7 @@
 """The table of the API's routes. What is not here does not exist."""
 
 from rescind import limits
-from rescind.api import auth, jobs, probes
+from rescind.api import auth, jobs, lists, probes
 from rescind.api.http import Access, Pool, Route
 
 _API = "/api/{version}"
@@ -34,7 +34,18 @@ ROUTES: tuple[Route, ...] = (
         pool=Pool.WRITE,
         body_bytes_max=limits.BODY_BYTES_MAX,
     ),
+    *(
+        Route(method=method, path=f"{_JOBS}/{name}", handler=handler, access=Access.SESSION)
+        for name, handler in (("histories", lists.histories), ("monitors", lists.monitors))
+        for method in ("GET", "POST")  # a next_page is followed by either
+    ),
     Route(method="GET", path=f"{_JOBS}/{{job_id}}", handler=jobs.status, access=Access.SESSION),
+    Route(
+        method="GET",
+        path=f"{_JOBS}/{{job_id}}/tasks",
+        handler=lists.tasks,
+        access=Access.SESSION,
+    ),
     Route(
         method="GET",
         path=f"{_JOBS}/{{job_id}}/log",
@@ -65,6 +76,13 @@ ROUTES: tuple[Route, ...] = (
         access=Access.SESSION,
         pool=Pool.WRITE,
         body_bytes_max=limits.BODY_BYTES_MAX,
+    ),
+    Route(
+        method="GET",
+        path=f"{_API}/objects/users/me",
+        handler=auth.me,
+        access=Access.SESSION,
+        extends_session=False,
     ),
     Route(method="GET", path="/api", handler=auth.versions, access=Access.SESSION),
     Route(method="GET", path="/api/", handler=auth.versions, access=Access.SESSION),

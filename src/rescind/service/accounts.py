@@ -26,7 +26,7 @@ class SignedIn(Struct, frozen=True):
     user: User
 
 
-def sign_in(store: Store, name: str, password: str, *, inactive_seconds: float) -> SignedIn:
+def sign_in(store: Store, name: str, password: str) -> SignedIn:
     """Open a session.
 
     Raises RequestRefused with Vault's type: NO_PASSWORD_PROVIDED,
@@ -34,29 +34,36 @@ def sign_in(store: Store, name: str, password: str, *, inactive_seconds: float) 
     """
     if not password:
         raise RequestRefused("NO_PASSWORD_PROVIDED", "No password was provided for the login call.")
-    found = store.user_by_name(name)
+    found = None if _name_problems(name) else store.user_by_name(name)
     password_hash = None if found is None else found[1]
     verified = _verified(password_hash or _NOBODYS_HASH, password)
     if found is None or password_hash is None or not verified:
-        raise RequestRefused(
-            "USERNAME_OR_PASSWORD_INCORRECT",
-            "Authentication failed for user: the user name or password is incorrect.",
-        )
+        raise _incorrect()
     user = found[0]
     if not user.active:
         raise RequestRefused("INACTIVE_USER", "The user is inactive.")
     session_id = ids.session_id()
-    store.open_session(user.id, _hash(session_id), inactive_seconds=inactive_seconds)
+    if not store.open_session(user.id, _hash(session_id), password_hash=password_hash):
+        raise _incorrect()  # by now
     return SignedIn(session_id, user)
 
 
-def session(store: Store, session_id: str, *, inactive_seconds: float) -> Session | None:
-    """The living session of this id; its use is written down now and then."""
+def _incorrect() -> RequestRefused:
+    return RequestRefused(
+        "USERNAME_OR_PASSWORD_INCORRECT",
+        "Authentication failed for user: the user name or password is incorrect.",
+    )
+
+
+def session(
+    store: Store, session_id: str, *, inactive_seconds: float, extend: bool
+) -> Session | None:
+    """The living session of this id; to ``extend`` it, its use is written down now and then."""
     id_hash = _hash(session_id)
     found = store.session(id_hash, inactive_seconds=inactive_seconds)
     if found is None:
         return None
-    if store.now() - found.seen_at >= timedelta(seconds=limits.SESSION_TOUCH_SECONDS):
+    if extend and store.now() - found.seen_at >= timedelta(seconds=limits.SESSION_TOUCH_SECONDS):
         with contextlib.suppress(StoreUnavailable):  # reads go on while the disk is full
             store.touch_session(id_hash)
     return found

@@ -3,24 +3,37 @@
 from collections.abc import Sequence
 
 from rescind.lifecycle import CANCELLABLE, Status
-from rescind.model import BadItem, CancelCode, CancelOutcome, Verdict
+from rescind.model import BadItem, CancelCode, CancelOutcome, Once, RequestKey, Verdict
+from rescind.service.idempotency import Answered, answer
 from rescind.service.policy import Caller, Profile, editable_owner
-from rescind.store.protocol import JobStore
+from rescind.store.protocol import Store
 
 
 def cancel(
-    store: JobStore, profile: Profile, caller: Caller, items: Sequence[int | BadItem]
-) -> list[CancelOutcome]:
+    store: Store,
+    profile: Profile,
+    caller: Caller,
+    items: Sequence[int | BadItem],
+    key: RequestKey | None = None,
+) -> Answered[list[CancelOutcome]]:
     """Accept the cancel of every job of ``items`` that permits it, in one transaction.
 
-    Raises RequestRefused when the caller may cancel nobody's jobs.
+    Raises RequestRefused when the caller may cancel nobody's jobs, and as
+    :func:`rescind.service.idempotency.answer` does.
     """
-    verdicts = store.cancel(
-        [item for item in items if isinstance(item, int)],
-        caller.actor,
-        running_allowed=profile.running_cancellable,
-        owner=editable_owner(caller, profile),
-    )
+    owner = editable_owner(caller, profile)
+    ids = [item for item in items if isinstance(item, int)]
+
+    def do(once: Once[dict[int, Verdict]] | None) -> dict[int, Verdict]:
+        running_allowed = profile.running_cancellable
+        return store.cancel(
+            ids, caller.actor, running_allowed=running_allowed, owner=owner, once=once
+        )
+
+    return answer(store, key, list[CancelOutcome], do, lambda verdicts: _judge(items, {**verdicts}))
+
+
+def _judge(items: Sequence[int | BadItem], verdicts: dict[int, Verdict]) -> list[CancelOutcome]:
     outcomes: list[CancelOutcome] = []
     for item in items:
         if isinstance(item, BadItem):

@@ -97,3 +97,13 @@ def editable_owner(caller: Caller, profile: Profile) -> int | None:
 def readable_owner(caller: Caller) -> int | None:
     """Whose jobs the caller may read: None for everyone's, else their own user id."""
     return None if caller.may(Permission.JOBS_READ) else caller.user.id
+
+
+def listable_owner(caller: Caller, profile: Profile) -> int | None:
+    """Whose jobs the caller may list: None for everyone's, else their own user id.
+
+    Raises RequestRefused in profile vault, where lists hold everyone's or nothing.
+    """
+    if profile is Profile.VAULT:
+        caller.require(Permission.JOBS_READ)
+    return readable_owner(caller)

@@ -1,14 +1,15 @@
-"""Read one job, its log, the latest jobs, and who runs them."""
+"""Read one job, its log, lists of jobs, and who runs them."""
 
 from collections.abc import Iterator
 
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.lifecycle import FINAL
-from rescind.model import Job, LiveWorker, StoredLogChunk
-from rescind.service.policy import Caller, readable_owner
+from rescind.model import Job, JobFilter, JobPage, LiveWorker, StoredLogChunk
+from rescind.service.policy import Caller, Profile, listable_owner, readable_owner
 from rescind.store.protocol import JobStore
 from rescind.wire.dates import format_instant
+from rescind.wire.listing import Window
 from rescind.wire.text import one_line
 
 
@@ -18,9 +19,10 @@ def job(store: JobStore, caller: Caller, job_id: int) -> Job:
     Raises RequestRefused in the same words when there is none and when the caller may not read
     it.
     """
-    found = store.job(job_id) if job_id <= limits.JOB_ID_MAX else None
+    # Whose job it is, the store decides, so that the time does not tell the two apart.
     owner = readable_owner(caller)
-    if found is None or owner not in (None, found.created_by):
+    found = store.job(job_id, owner=owner) if job_id <= limits.JOB_ID_MAX else None
+    if found is None:
         raise not_found(job_id)
     return found
 
@@ -28,6 +30,26 @@ def job(store: JobStore, caller: Caller, job_id: int) -> Job:
 def not_found(job_id: int) -> RequestRefused:
     """The refusal of a job that is not there, or not for the caller."""
     return RequestRefused("INVALID_DATA", f"Job [{job_id}] is not found")
+
+
+def histories(
+    store: JobStore, profile: Profile, caller: Caller, wanted: JobFilter, window: Window
+) -> JobPage:
+    """Finished jobs that the caller may read, by when they finished, newest first. Raises
+    RequestRefused in profile vault without the permission to read all jobs.
+    """
+    owner = listable_owner(caller, profile)
+    return store.histories(wanted, limit=window.limit, offset=window.offset, owner=owner)
+
+
+def monitors(
+    store: JobStore, profile: Profile, caller: Caller, wanted: JobFilter, window: Window
+) -> JobPage:
+    """Unfinished jobs that the caller may read, by when they were submitted, in the order of their
+    start. Raises RequestRefused as :func:`histories` does.
+    """
+    owner = listable_owner(caller, profile)
+    return store.monitors(wanted, limit=window.limit, offset=window.offset, owner=owner)
 
 
 def latest_jobs(store: JobStore, caller: Caller, *, below: int = limits.JOB_ID_MAX) -> list[Job]:

@@ -2,27 +2,38 @@
 
 from rescind import limits
 from rescind.errors import RequestRefused
+from rescind.model import Once, RequestKey, Verdict
+from rescind.service.idempotency import Answered, answer
 from rescind.service.policy import Caller, Profile, editable_owner
 from rescind.service.read import not_found
-from rescind.store.protocol import JobStore
+from rescind.store.protocol import Store
 
 
-def start_now(store: JobStore, profile: Profile, caller: Caller, job_id: int) -> None:
-    """Let the SCHEDULED job run now.
+def start_now(
+    store: Store, profile: Profile, caller: Caller, job_id: int, key: RequestKey | None = None
+) -> Answered[int]:
+    """Let the SCHEDULED job run now; its id.
 
     Raises RequestRefused: INVALID_DATA when there is no such job (or none the caller may start)
-    and when it is not SCHEDULED, naming its status.
+    and when it is not SCHEDULED, naming its status; and as
+    :func:`rescind.service.idempotency.answer` does.
     """
     owner = editable_owner(caller, profile)
     if job_id > limits.JOB_ID_MAX:
         raise not_found(job_id)
-    verdict = store.start(
-        job_id, caller.actor, hold_seconds=profile.start_hold_seconds, owner=owner
-    )
-    if verdict is None:
-        raise not_found(job_id)
-    if not verdict.landed:
-        raise RequestRefused(
-            "INVALID_DATA",
-            f"Job [{job_id}] cannot be started: it is in {verdict.status} state, not SCHEDULED",
-        )
+
+    def do(once: Once[Verdict | None] | None) -> Verdict | None:
+        hold_seconds = profile.start_hold_seconds
+        return store.start(job_id, caller.actor, hold_seconds=hold_seconds, owner=owner, once=once)
+
+    def judge(verdict: Verdict | None) -> int:
+        if verdict is None:
+            raise not_found(job_id)
+        if not verdict.landed:
+            raise RequestRefused(
+                "INVALID_DATA",
+                f"Job [{job_id}] cannot be started: it is in {verdict.status} state, not SCHEDULED",
+            )
+        return job_id
+
+    return answer(store, key, int, do, judge)

@@ -11,14 +11,20 @@ from enum import StrEnum
 from typing import Protocol
 
 from rescind.model import (
+    Account,
     Actor,
     Event,
     Job,
+    JobFilter,
     JobMetadata,
+    JobPage,
+    KeptOutcome,
     LiveWorker,
     LogChunk,
     NewJob,
+    Once,
     Registration,
+    RequestKey,
     RunEnd,
     RunProgress,
     RunRef,
@@ -49,12 +55,23 @@ class JobStore(Protocol):
 
     # Moves
 
-    def submit(self, jobs: Sequence[NewJob], actor: Actor) -> list[int]:
+    # Those that a request asks for take ``once``, when it has an idempotency key; they raise
+    # KeyTaken, and do nothing, when something is kept for it or another transaction is at it.
+
+    def submit(
+        self, jobs: Sequence[NewJob], actor: Actor, *, once: Once[list[int]] | None = None
+    ) -> list[int]:
         """Insert all of ``jobs``; their ids, in order."""
         ...
 
     def start(
-        self, job_id: int, actor: Actor, *, hold_seconds: float, owner: int | None
+        self,
+        job_id: int,
+        actor: Actor,
+        *,
+        hold_seconds: float,
+        owner: int | None,
+        once: Once[Verdict | None] | None = None,
     ) -> Verdict | None:
         """Let a SCHEDULED job run now, after ``hold_seconds`` in QUEUEING.
 
@@ -91,7 +108,13 @@ class JobStore(Protocol):
         ...
 
     def cancel(
-        self, ids: Sequence[int], actor: Actor, *, running_allowed: bool, owner: int | None
+        self,
+        ids: Sequence[int],
+        actor: Actor,
+        *,
+        running_allowed: bool,
+        owner: int | None,
+        once: Once[dict[int, Verdict]] | None = None,
     ) -> dict[int, Verdict]:
         """Accept the cancel of every job of ``ids`` whose row permits it, in one transaction.
 
@@ -139,6 +162,12 @@ class JobStore(Protocol):
         """
         ...
 
+    def prune_jobs(self, *, age_seconds: float, limit: int) -> int:
+        """Delete up to ``limit`` jobs that finished so long ago, with their events and logs; how
+        many.
+        """
+        ...
+
     def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
         """Keep that this worker lives, what ``@job`` declares, and that its processors are known.
 
@@ -176,8 +205,22 @@ class JobStore(Protocol):
         """The workers that have registered and not ended."""
         ...
 
-    def job(self, job_id: int) -> Job | None:
-        """One job."""
+    def job(self, job_id: int, *, owner: int | None = None) -> Job | None:
+        """One job, of ``owner`` only, if given."""
+        ...
+
+    def histories(
+        self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
+    ) -> JobPage:
+        """Finished jobs that finished from ``wanted.since`` to ``until``, newest first; of
+        ``owner`` only, if given.
+        """
+        ...
+
+    def monitors(self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None) -> JobPage:
+        """Jobs that are not finished, submitted from ``wanted.since`` to ``until``, in the order of
+        their start; of ``owner`` only, if given.
+        """
         ...
 
     def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:
@@ -222,8 +265,8 @@ class AccountStore(Protocol):
         """Change a password, and end the user's sessions."""
         ...
 
-    def open_session(self, user_id: int, id_hash: bytes, *, inactive_seconds: float) -> None:
-        """Keep a new session, and forget those that are over."""
+    def open_session(self, user_id: int, id_hash: bytes, *, password_hash: str) -> bool:
+        """Keep a new session, if the user is active and has still this password; whether so."""
         ...
 
     def session(self, id_hash: bytes, *, inactive_seconds: float) -> Session | None:
@@ -236,6 +279,26 @@ class AccountStore(Protocol):
 
     def close_session(self, id_hash: bytes) -> None:
         """The session is over."""
+        ...
+
+    def account(self, user_id: int) -> Account:
+        """More of a user."""
+        ...
+
+    def prune_sessions(self, *, age_seconds: float, limit: int) -> int:
+        """Delete up to ``limit`` sessions that are so old; how many."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Idempotency keys, and what is kept for them."""
+
+    def kept_outcome(self, key: RequestKey) -> KeptOutcome | None:
+        """What is kept for a key, if anything and not too old."""
+        ...
+
+    def prune_keys(self, *, limit: int) -> int:
+        """Delete up to ``limit`` keys that are too old; how many."""
         ...
 
 
@@ -276,7 +339,7 @@ class Exchange(Protocol):
         ...
 
 
-class Store(JobStore, AccountStore, Protocol):
+class Store(JobStore, AccountStore, KeyStore, Protocol):
     """Everything that is durable."""
 
     def now(self) -> datetime:

@@ -74,7 +74,6 @@ def sign_in(context: Context, request: Request) -> Text:
             context.store,
             form.get("username", ""),
             form.get("password", ""),
-            inactive_seconds=context.inactive_seconds,
         )
     except RequestRefused as refusal:
         return _page("refused.html", request, message=refusal.message)

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg import errors
+from psycopg import IsolationLevel, errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -60,11 +60,14 @@ class Database:
             raise
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(
+        self, isolation: IsolationLevel = IsolationLevel.READ_COMMITTED
+    ) -> Iterator[Connection]:
         """A connection whose transaction is committed, and on disk, when the block is left."""
         with translated():
             connection = self._take()
             try:
+                connection.isolation_level = isolation
                 with connection:  # commits, or rolls back
                     yield connection
             finally:

@@ -2,7 +2,7 @@
 -- (timestamptz, arrays, boolean) and in nothing that it permits.
 
 CREATE TABLE schema_version (version integer NOT NULL);
-INSERT INTO schema_version VALUES (3);
+INSERT INTO schema_version VALUES (4);
 
 -- The store's clock, in whole milliseconds like every instant here.
 CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql STABLE
@@ -25,6 +25,22 @@ CREATE TABLE session (
     created_at timestamptz NOT NULL,
     seen_at    timestamptz NOT NULL
 );
+
+CREATE INDEX session_created ON session (created_at);
+
+-- The answers to requests that carried an Idempotency-Key, for when they are sent again.
+CREATE TABLE idempotency_key (
+    user_id      bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    method       text NOT NULL,
+    path         text NOT NULL,
+    key          text NOT NULL,
+    request_hash bytea NOT NULL,              -- SHA-256 of what else the request said
+    outcome      text NOT NULL,               -- JSON
+    created_at   timestamptz NOT NULL,
+    PRIMARY KEY (user_id, method, path, key)
+);
+
+CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
 
 CREATE TABLE queue (
     name text PRIMARY KEY
@@ -114,6 +130,7 @@ CREATE INDEX job_queueing ON job (held_until, id) WHERE status = 'QUEUEING';
 CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
+CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
 
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0]; END $$;

@@ -4,17 +4,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from psycopg import IsolationLevel
+
 from rescind import limits
 from rescind.store.postgres.database import Database
 from rescind.store.postgres.exchange import PostgresExchange
 from rescind.store.postgres.transaction import PostgresTransaction
 from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
+from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.reads import Reads
 
 
-class PostgresStore(Moves, Reads, Accounts):
+class PostgresStore(Moves, Reads, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on a PostgreSQL database. ``exchange`` takes the
     wake-ups of this process to the others, when something drives it.
     """
@@ -44,4 +47,7 @@ class PostgresStore(Moves, Reads, Accounts):
         with self._database.connection() as connection:
             yield PostgresTransaction(connection, lease=self._lease)
 
-    _read = _write
+    @contextmanager
+    def _read(self) -> Iterator[PostgresTransaction]:
+        with self._database.connection(IsolationLevel.REPEATABLE_READ) as connection:
+            yield PostgresTransaction(connection, lease=self._lease)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from rescind import limits
-from rescind.model import Session, User
+from rescind.model import Account, Session, User
 from rescind.store.sql import rows
 from rescind.store.sql.statements import Statements
 
@@ -42,10 +42,12 @@ class Accounts(Statements):
             transaction.run("set_password", user_id=user_id, password_hash=password_hash)
             transaction.run("close_sessions_of", user_id=user_id)
 
-    def open_session(self, user_id: int, id_hash: bytes, *, inactive_seconds: float) -> None:
+    def open_session(self, user_id: int, id_hash: bytes, *, password_hash: str) -> bool:
         with self._write() as transaction:
-            transaction.run("forget_sessions", **_ages(inactive_seconds))
-            transaction.run("open_session", user_id=user_id, id_hash=id_hash)
+            opened = transaction.rows(
+                "open_session", user_id=user_id, id_hash=id_hash, password_hash=password_hash
+            )
+        return bool(opened)
 
     def session(self, id_hash: bytes, *, inactive_seconds: float) -> Session | None:
         with self._read() as transaction:
@@ -62,6 +64,16 @@ class Accounts(Statements):
     def close_session(self, id_hash: bytes) -> None:
         with self._write() as transaction:
             transaction.run("close_session", id_hash=id_hash)
+
+    def account(self, user_id: int) -> Account:
+        with self._read() as transaction:
+            [row] = transaction.rows("account", user_id=user_id)
+        return Account(**row)
+
+    def prune_sessions(self, *, age_seconds: float, limit: int) -> int:
+        with self._write() as transaction:
+            age = timedelta(seconds=age_seconds)
+            return len(transaction.rows("prune_sessions", age=age, limit=limit))
 
 
 def _ages(inactive_seconds: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rescind.model import (
     JobMetadata,
     LogChunk,
     NewJob,
+    Once,
     Registration,
     RunEnd,
     RunProgress,
@@ -20,27 +21,43 @@ from rescind.model import (
     Verdict,
 )
 from rescind.store.protocol import Channel
-from rescind.store.sql import rows, versions
+from rescind.store.sql import keys, rows, versions
 from rescind.store.sql.statements import Statements, Transaction
 
 
 class Moves(Statements):
     """Every write to jobs; see :class:`rescind.store.protocol.JobStore`."""
 
-    def submit(self, jobs: Sequence[NewJob], actor: Actor) -> list[int]:
-        return self._move(
-            Move.SUBMIT, actor, jobs=rows.to_json([rows.new_job(job) for job in jobs])
-        )
+    def submit(
+        self, jobs: Sequence[NewJob], actor: Actor, *, once: Once[list[int]] | None = None
+    ) -> list[int]:
+        given = rows.to_json([rows.new_job(job) for job in jobs])
+        with self._write() as transaction:
+            keys.take(transaction, once)
+            moved = transaction.move(Move.SUBMIT, actor, jobs=given)
+            ids = [job_id for job_id, _ in moved]
+            keys.keep(transaction, once, ids)
+        self._wake(moved)
+        return ids
 
     def start(
-        self, job_id: int, actor: Actor, *, hold_seconds: float, owner: int | None
+        self,
+        job_id: int,
+        actor: Actor,
+        *,
+        hold_seconds: float,
+        owner: int | None,
+        once: Once[Verdict | None] | None = None,
     ) -> Verdict | None:
         hold = timedelta(seconds=hold_seconds)
         with self._write() as transaction:
+            keys.take(transaction, once)
             moved = transaction.move(Move.START, actor, job_id=job_id, hold=hold, owner=owner)
             statuses = _statuses(transaction, [job_id], owner)
+            verdict = Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
+            keys.keep(transaction, once, verdict)
         self._wake(moved)
-        return Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
+        return verdict
 
     def stage(self, actor: Actor, *, limit: int) -> list[int]:
         return self._move(Move.STAGE, actor, limit=limit)
@@ -69,18 +86,29 @@ class Moves(Statements):
         return self._move(Move.RESCUE, actor, limit=limit)
 
     def cancel(
-        self, ids: Sequence[int], actor: Actor, *, running_allowed: bool, owner: int | None
+        self,
+        ids: Sequence[int],
+        actor: Actor,
+        *,
+        running_allowed: bool,
+        owner: int | None,
+        once: Once[dict[int, Verdict]] | None = None,
     ) -> dict[int, Verdict]:
         # The move holds every job it looked at until the commit (SQLite: all of them), so the
         # others' statuses, read in the same transaction, are those it judged.
         with self._write() as transaction:
+            keys.take(transaction, once)
             moved = transaction.move(
                 Move.CANCEL, actor, ids=ids, running_allowed=running_allowed, owner=owner
             )
-            statuses = _statuses(transaction, ids, owner)
+            accepted = {job_id for job_id, _ in moved}
+            verdicts = {
+                job_id: Verdict(job_id in accepted, status)
+                for job_id, status in _statuses(transaction, ids, owner).items()
+            }
+            keys.keep(transaction, once, verdicts)
         self._wake(moved)
-        accepted = {job_id for job_id, _ in moved}
-        return {job_id: Verdict(job_id in accepted, status) for job_id, status in statuses.items()}
+        return verdicts
 
     def settle(self, actor: Actor, *, limit: int) -> list[int]:
         return self._move(Move.SETTLE, actor, limit=limit)
@@ -146,6 +174,11 @@ class Moves(Statements):
                 transaction.run("register_processors", processors=processors)
                 transaction.run("register_metadata", metadata=given)
         return [row["name"] for row in unknown]
+
+    def prune_jobs(self, *, age_seconds: float, limit: int) -> int:
+        with self._write() as transaction:
+            age = timedelta(seconds=age_seconds)
+            return len(transaction.rows("prune_jobs", age=age, limit=limit))
 
     def unregister(self, worker: str) -> None:
         with self._write() as transaction:

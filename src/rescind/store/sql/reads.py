@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from rescind.model import Event, Job, JobMetadata, LiveWorker, RunRef, StoredLogChunk
+from msgspec import structs
+
+from rescind.model import (
+    Event,
+    Job,
+    JobFilter,
+    JobMetadata,
+    JobPage,
+    LiveWorker,
+    RunRef,
+    StoredLogChunk,
+)
 from rescind.store.sql import rows
 from rescind.store.sql.statements import Statements
 
@@ -47,10 +58,28 @@ class Reads(Statements):
         with self._read() as transaction:
             return [LiveWorker(**row) for row in transaction.rows("workers")]
 
-    def job(self, job_id: int) -> Job | None:
+    def job(self, job_id: int, *, owner: int | None = None) -> Job | None:
         with self._read() as transaction:
-            found = transaction.rows("jobs", ids=[job_id])
+            found = transaction.rows("job", job_id=job_id, owner=owner)
         return rows.to_job(found[0]) if found else None
+
+    def histories(
+        self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
+    ) -> JobPage:
+        return self._page("histories", wanted, limit=limit, offset=offset, owner=owner)
+
+    def monitors(self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None) -> JobPage:
+        return self._page("monitors", wanted, limit=limit, offset=offset, owner=owner)
+
+    def _page(
+        self, name: str, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
+    ) -> JobPage:
+        """A page and its total, of one moment."""
+        filters = {**structs.asdict(wanted), "owner": owner}
+        with self._read() as transaction:
+            found = transaction.rows(name, **filters, limit=limit, offset=offset)
+            [row] = transaction.rows(f"{name}_total", **filters)
+        return JobPage(jobs=[rows.to_summary(job) for job in found], total=row["total"])
 
     def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:
         with self._read() as transaction:

@@ -13,6 +13,7 @@ from rescind.model import (
     Event,
     Job,
     JobMetadata,
+    JobSummary,
     NewJob,
     Registration,
     RunEnd,
@@ -128,6 +129,11 @@ def to_job(row: Row) -> Job:
             "result": None if row["result"] is None else of_json(row["result"]),
         }
     )
+
+
+def to_summary(row: Row) -> JobSummary:
+    """What lists show of a row of ``job``."""
+    return JobSummary(**{**row, "status": Status(row["status"])})
 
 
 def to_event(row: Row) -> Event:

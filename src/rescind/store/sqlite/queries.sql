@@ -280,11 +280,75 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_b
 -- Whole rows by id.
 SELECT * FROM job WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
 
+-- name: job
+-- One whole row, if the owner, when given, submitted it.
+SELECT * FROM job WHERE id = :job_id AND (:owner IS NULL OR created_by = :owner);
+
 -- name: latest_jobs
 -- Whole rows, newest first, below an id.
 SELECT * FROM job
 WHERE id < :below AND (:owner IS NULL OR created_by = :owner)
 ORDER BY id DESC LIMIT :limit;
+
+-- name: histories
+-- A page of the finished jobs, newest first.
+SELECT
+    id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
+    finished_at
+FROM job
+WHERE finished_at IS NOT NULL
+    AND (:since IS NULL OR finished_at >= :since)
+    AND (:until IS NULL OR finished_at <= :until)
+    AND (:status IS NULL OR status = :status)
+    AND (:owner IS NULL OR created_by = :owner)
+ORDER BY id DESC LIMIT :limit OFFSET :offset;
+
+-- name: histories_total
+-- How many finished jobs there are in all.
+SELECT count(*) AS total FROM job
+WHERE finished_at IS NOT NULL
+    AND (:since IS NULL OR finished_at >= :since)
+    AND (:until IS NULL OR finished_at <= :until)
+    AND (:status IS NULL OR status = :status)
+    AND (:owner IS NULL OR created_by = :owner);
+
+-- name: monitors
+-- A page of the jobs that are not finished, by their start. Each branch has an index of its own.
+WITH unfinished AS (
+    SELECT * FROM job WHERE status = 'SCHEDULED'
+    UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
+    UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
+    UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
+    UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
+)
+SELECT
+    id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
+    finished_at
+FROM unfinished
+WHERE (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at <= :until)
+    AND (:status IS NULL OR status = :status)
+    AND (:owner IS NULL OR created_by = :owner)
+ORDER BY
+    CASE WHEN status IN ('SCHEDULED', 'QUEUEING', 'QUEUED') THEN run_at
+        ELSE coalesce(started_at, run_at) END,
+    id
+LIMIT :limit OFFSET :offset;
+
+-- name: monitors_total
+-- How many unfinished jobs there are in all.
+WITH unfinished AS (
+    SELECT * FROM job WHERE status = 'SCHEDULED'
+    UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
+    UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
+    UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
+    UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
+)
+SELECT count(*) AS total FROM unfinished
+WHERE (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at <= :until)
+    AND (:status IS NULL OR status = :status)
+    AND (:owner IS NULL OR created_by = :owner);
 
 -- name: events
 -- The moves of one job, in order.
@@ -368,10 +432,12 @@ UPDATE user_account SET active = :active WHERE id = :user_id;
 -- A new password.
 UPDATE user_account SET password_hash = :password_hash WHERE id = :user_id;
 
--- name: open_session!
--- A new session.
+-- name: open_session
+-- A new session, of a user who may still come in and has still this password.
 INSERT INTO session (id_hash, user_id, created_at, seen_at)
-VALUES (:id_hash, :user_id, :now, :now);
+SELECT :id_hash, id, :now, :now FROM user_account
+WHERE id = :user_id AND active AND password_hash = :password_hash
+RETURNING user_id;
 
 -- name: session^
 -- A session that still lives, and its user.
@@ -392,6 +458,50 @@ DELETE FROM session WHERE id_hash = :id_hash;
 -- Every session of a user ends.
 DELETE FROM session WHERE user_id = :user_id;
 
--- name: forget_sessions!
--- Sessions that are over anyway.
-DELETE FROM session WHERE created_at <= :now - :age OR seen_at <= :now - :inactivity;
+-- name: account
+-- What else is told of a user.
+SELECT created_at FROM user_account WHERE id = :user_id;
+
+-- name: outcome
+-- The answer that is kept for a key.
+SELECT request_hash, outcome FROM idempotency_key
+WHERE user_id = :user_id AND method = :method AND path = :path AND key = :key
+    AND created_at > :now - :age;
+
+-- name: take_key
+-- Whether nothing is kept for a key.
+SELECT 1 AS free WHERE NOT EXISTS (
+    SELECT 1 FROM idempotency_key
+    WHERE user_id = :user_id AND method = :method AND path = :path AND key = :key
+        AND created_at > :now - :age);
+
+-- name: keep_outcome
+-- The answer for a key, in the transaction that it tells of; one that is too old gives way.
+INSERT INTO idempotency_key (user_id, method, path, key, request_hash, outcome, created_at)
+VALUES (:user_id, :method, :path, :key, :request_hash, :outcome, :now)
+ON CONFLICT (user_id, method, path, key) DO UPDATE SET
+    request_hash = excluded.request_hash, outcome = excluded.outcome,
+    created_at = excluded.created_at
+WHERE idempotency_key.created_at <= :now - :age
+RETURNING key;
+
+-- name: prune_jobs
+-- Jobs that finished long ago, with their events and logs.
+DELETE FROM job WHERE id IN (
+    SELECT id FROM job WHERE finished_at IS NOT NULL AND finished_at <= :now - :age
+    ORDER BY finished_at, id LIMIT :limit)
+RETURNING id;
+
+-- name: prune_sessions
+-- Sessions that are over in any case.
+DELETE FROM session WHERE id_hash IN (
+    SELECT id_hash FROM session WHERE created_at <= :now - :age
+    ORDER BY created_at LIMIT :limit)
+RETURNING user_id;
+
+-- name: prune_keys
+-- Answers that are kept no longer.
+DELETE FROM idempotency_key WHERE (user_id, method, path, key) IN (
+    SELECT user_id, method, path, key FROM idempotency_key WHERE created_at <= :now - :age
+    ORDER BY created_at LIMIT :limit)
+RETURNING user_id;

@@ -17,6 +17,22 @@ CREATE TABLE session (
     seen_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX session_created ON session (created_at);
+
+-- The answers to requests that carried an Idempotency-Key, for when they are sent again.
+CREATE TABLE idempotency_key (
+    user_id      INTEGER NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    method       TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    request_hash BLOB NOT NULL,               -- SHA-256 of what else the request said
+    outcome      TEXT NOT NULL,               -- JSON
+    created_at   INTEGER NOT NULL,
+    PRIMARY KEY (user_id, method, path, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
+
 CREATE TABLE queue (
     name TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
@@ -102,6 +118,7 @@ CREATE INDEX job_queueing ON job (held_until, id) WHERE status = 'QUEUEING';
 CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
+CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
 
 CREATE TRIGGER job_is_born BEFORE INSERT ON job
 WHEN NEW.status NOT IN ('SCHEDULED', 'QUEUEING', 'QUEUED')

@@ -10,13 +10,14 @@ from pathlib import Path
 from rescind.clock import Clock
 from rescind.errors import CannotStart
 from rescind.store.sql.accounts import Accounts
+from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.reads import Reads
 from rescind.store.sqlite.database import Database
 from rescind.store.sqlite.transaction import SqliteTransaction
 
 
-class SqliteStore(Moves, Reads, Accounts):
+class SqliteStore(Moves, Reads, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """Running the statements of ``queries.sql`` on SQLite."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
 
@@ -28,7 +28,7 @@ def sql(name: str) -> str:
 
 class SqliteTransaction:
     """See :class:`rescind.store.sql.statements.Transaction`. Sets travel as JSON, lengths of
-    time as milliseconds; the whole transaction happens at one instant, ``:now``.
+    time and instants as milliseconds; the whole transaction happens at one instant, ``:now``.
     """
 
     def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
@@ -82,6 +82,8 @@ def _adapted(value: Any) -> Any:
         return to_json(value)
     if isinstance(value, timedelta):
         return value // timedelta(milliseconds=1)
+    if isinstance(value, datetime):
+        return to_milliseconds(value)
     return value
 
 

@@ -1,0 +1,17 @@
+-- Finished jobs are listed and pruned by their end; answers are kept for requests sent again.
+
+CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE idempotency_key (
+    user_id      bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    method       text NOT NULL,
+    path         text NOT NULL,
+    key          text NOT NULL,
+    request_hash bytea NOT NULL,              -- SHA-256 of what else the request said
+    outcome      text NOT NULL,               -- JSON
+    created_at   timestamptz NOT NULL,
+    PRIMARY KEY (user_id, method, path, key)
+);
+
+CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
+CREATE INDEX session_created ON session (created_at);

@@ -1,0 +1,17 @@
+-- Finished jobs are listed and pruned by their end; answers are kept for requests sent again.
+
+CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE idempotency_key (
+    user_id      INTEGER NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    method       TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    request_hash BLOB NOT NULL,               -- SHA-256 of what else the request said
+    outcome      TEXT NOT NULL,               -- JSON
+    created_at   INTEGER NOT NULL,
+    PRIMARY KEY (user_id, method, path, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
+CREATE INDEX session_created ON session (created_at);
