@@ -45,9 +45,12 @@ class KeyTaken(RescindError):
 
 
 class RequestRefused(RescindError):
-    """A request that is refused as a whole: ``error_type`` is one of Vault's error types."""
+    """A request that is refused as a whole: ``error_type`` is one of Vault's error types.
+    ``detail`` is what is added for callers who ask for outcome codes.
+    """
 
-    def __init__(self, error_type: str, message: str) -> None:
+    def __init__(self, error_type: str, message: str, **detail: str) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.message = message
+        self.detail = detail

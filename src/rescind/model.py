@@ -60,6 +60,16 @@ class NewJob(Struct, frozen=True, kw_only=True):
     priority: int = limits.PRIORITY_DEFAULT
     method: str | None = None
     """The HTTP method of the request that submitted it."""
+    unique_key: str | None = None
+    """At most one job of a metadata that is neither finished nor being cancelled has it."""
+
+
+class Submitted(Struct, frozen=True):
+    """The store's answer about one job to submit."""
+
+    id: int | None
+    """The new job, or the one that holds the unique key; None if the reader may not read that."""
+    existing: bool = False
 
 
 class JobSummary(Struct, frozen=True, kw_only=True):
@@ -129,6 +139,7 @@ class Job(JobSummary, frozen=True, kw_only=True):
     result: Any
     progress_done: int | None
     progress_total: int | None
+    unique_key: str | None
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -141,11 +152,21 @@ class Event(Struct, frozen=True, kw_only=True):
     to_status: Status
     at: datetime
     user_id: int
+    user_name: str | None
     by: str
     reason: str | None
     request_id: str | None
     attempt: int
     evidence: Evidence | None
+    error: str | None
+    """Of the attempt that the move ended."""
+
+
+class Details(Struct, frozen=True):
+    """One job and its moves, of one moment."""
+
+    job: Job
+    events: list[Event]
 
 
 class RunRef(Struct, frozen=True):
@@ -241,6 +262,15 @@ class CancelCode(StrEnum):
     INVALID_ID = "INVALID_ID"
 
 
+class StartCode(StrEnum):
+    """What became of a request to start a job."""
+
+    STARTED = "STARTED"
+    NOT_SCHEDULED = "NOT_SCHEDULED"
+    UNKNOWN = "UNKNOWN"
+    """As in :class:`CancelCode`."""
+
+
 class Verdict(Struct, frozen=True):
     """The store's answer about one job it found: whether the move landed, and where the job
     stands now."""
@@ -257,6 +287,17 @@ class CancelOutcome(Struct, frozen=True, kw_only=True):
     status: Status | None = None
     message: str | None = None
     """Why not, for an INVALID_ID."""
+
+
+class SubmitOutcome(Struct, frozen=True, kw_only=True):
+    """The answer to item *i* of a submit request."""
+
+    job_id: int | None = None
+    existing: bool = False
+    """Whether the job was there already, and holds the unique key."""
+    error_type: str | None = None
+    """Why there is no job for the item, one of Vault's error types; and in words:"""
+    message: str | None = None
 
 
 class BadItem(Struct, frozen=True):

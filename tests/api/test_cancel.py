@@ -47,7 +47,7 @@ def test_the_published_request_gets_the_published_answer_byte_for_byte(
         '{"responseStatus":"SUCCESS","data":['
         f'{{"responseStatus":"SUCCESS","data":{{"id":{job_id}}}}},'
         '{"responseStatus":"FAILURE","errors":{"type":"INVALID_DATA","message":'
-        '"Job [1068337] is not found in QUEUED or QUEUEING state"}}]}'
+        '"Job [1068337] is not found in QUEUED or QUEUEING state"}}]}\n'
     )
     assert harness.row(store, job_id).status is Status.CANCELLING
 
@@ -220,7 +220,7 @@ def test_who_may_create_but_not_edit_cancels_their_own_jobs_alone(
 ) -> None:
     creator = sign_in("creator")
     user_id = int(api.get("/api/", headers=creator).headers["x-vaultapi-userid"])
-    [mine] = store.submit([harness.new_job()], Actor(user_id=user_id, by="user"))
+    [mine] = harness.submit_all(store, [harness.new_job()], Actor(user_id=user_id, by="user"))
     theirs = harness.submit(store)
     answer = api.post(URL, json=[{"job_id": mine}, {"job_id": theirs}], headers=creator)
     assert answer.json()["data"] == [accepted(mine), refused(theirs)]

@@ -124,7 +124,7 @@ def test_a_job_is_read_by_who_may_read_jobs_and_by_who_submitted_it(
 ) -> None:
     nobody, reader = sign_in("nobody"), sign_in("reader")
     user_id = int(api.get("/api/", headers=nobody).headers["x-vaultapi-userid"])
-    [own] = store.submit([harness.new_job()], Actor(user_id=user_id, by="user"))
+    [own] = harness.submit_all(store, [harness.new_job()], Actor(user_id=user_id, by="user"))
     foreign = harness.submit(store)
     for job_id, headers, seen in [
         (own, nobody, True), (foreign, nobody, False), (foreign, reader, True),
@@ -219,3 +219,125 @@ def test_a_later_start_is_due_when_its_date_has_come(
     [item] = api.post(JOBS, json=items, headers=ada).json()["data"]
     job_id = item["data"]["id"]
     assert harness.eventually(lambda: store.stage(harness.SYSTEM, limit=9) == [job_id])
+
+
+def test_an_unknown_key_refuses_its_item_and_names_the_nearest(
+    api: TestClient, ada: Headers, store: Store, metadata: str
+) -> None:
+    items = [
+        {"job_metadata": metadata, "run_at": "2099-01-01T00:00:00Z"},
+        {"job_metadata": metadata, "Title": None},
+        {"job_metadata": metadata},
+    ]
+    data = api.post(JOBS, json=items, headers=ada).json()["data"]
+    assert [item["responseStatus"] for item in data] == ["FAILURE", "FAILURE", "SUCCESS"]
+    message = data[0]["errors"]["message"]
+    assert message.startswith("Item 1: [run_at] is not known; did you mean run_date?")
+    assert "did you mean title?" in data[1]["errors"]["message"]
+    assert len(store.latest_jobs(limit=9, below=99, owner=None)) == 1
+
+
+def test_an_unknown_column_refuses_the_whole_request(
+    api: TestClient, ada: Headers, store: Store, metadata: str
+) -> None:
+    for header in ("job_metadata,run_at", "run_at,job_metadata", "job_metadata,"):
+        body = f"{header}\n{metadata},\n"
+        answer = api.post(JOBS, content=body, headers={**ada, "Content-Type": "text/csv"})
+        error_type, message = failure(answer)
+        assert error_type == "INVALID_DATA"
+        assert "did you mean run_date?" in message or header.endswith(",")
+    assert store.latest_jobs(limit=9, below=99, owner=None) == []
+
+
+def test_cancel_goes_on_ignoring_what_it_does_not_know(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    path = f"{JOBS}/actions/cancel"
+    for content_type, body in [
+        ("application/json", '[{"job_id": %d, "why": 1}]'),
+        ("text/csv", "job_id,why\n%d,1\n"),
+    ]:
+        job_id = harness.submit(store)
+        headers = {**ada, "Content-Type": content_type}
+        [item] = api.post(path, content=body % job_id, headers=headers).json()["data"]
+        assert item["responseStatus"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/csv"])
+def test_a_unique_key_answers_with_the_job_that_has_it(
+    api: TestClient, ada: Headers, store: Store, metadata: str, content_type: str
+) -> None:
+    bodies = {
+        "application/json": json.dumps([{"job_metadata": metadata, "unique_key": "n\u00e4 1"}] * 2),
+        "text/csv": f"job_metadata,unique_key\n{metadata},n\u00e4 1\n{metadata},n\u00e4 1\n",
+    }
+    headers = {**ada, "Content-Type": content_type}
+    body = bodies[content_type].encode()
+    first, second = api.post(JOBS, content=body, headers=headers).json()["data"]
+    assert first == {"responseStatus": "SUCCESS", "data": {"id": 1}}
+    assert second == {"responseStatus": "SUCCESS", "data": {"id": 1, "existing": True}}
+    again = api.post(JOBS, content=body, headers=headers).json()["data"]
+    assert again == [second, second]
+    harness.cancel(store, 1)
+    new, _ = api.post(JOBS, content=body, headers=headers).json()["data"]
+    assert new["data"]["id"] > 1
+    assert "existing" not in new["data"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, 7, True, "a\0", ["x"]])
+def test_a_bad_unique_key_refuses_its_item(
+    api: TestClient, ada: Headers, metadata: str, key: object
+) -> None:
+    items = [{"job_metadata": metadata, "unique_key": key}]
+    [item] = api.post(JOBS, json=items, headers=ada).json()["data"]
+    assert item["errors"]["type"] == "INVALID_DATA"
+    assert item["errors"]["message"].startswith("Item 1: unique_key ")
+
+
+def test_the_key_of_a_job_that_the_caller_may_not_read_is_refused_without_its_id(
+    api: TestClient, ada: Headers, sign_in: Callable[[str], Headers], metadata: str
+) -> None:
+    items = [{"job_metadata": metadata, "unique_key": "k"}, {"job_metadata": metadata}]
+    first, _ = api.post(JOBS, json=items, headers=ada).json()["data"]
+    refused, own = api.post(JOBS, json=items, headers=sign_in("creator")).json()["data"]
+    assert own["responseStatus"] == "SUCCESS"
+    assert refused["errors"]["type"] == "ITEM_NAME_EXISTS"
+    message = refused["errors"]["message"]
+    assert "[k]" in message
+    assert str(first["data"]["id"]) not in message.removeprefix("Item 1")
+
+
+@pytest.mark.parametrize("context", ["vault"], indirect=True)
+def test_profile_vault_ignores_unique_keys(api: TestClient, ada: Headers, metadata: str) -> None:
+    items = [{"job_metadata": metadata, "unique_key": "k"}] * 2
+    data = api.post(JOBS, json=items, headers=ada).json()["data"]
+    assert [item["data"] for item in data] == [{"id": 1}, {"id": 2}]
+
+
+def test_start_tells_its_outcome_to_those_who_ask(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    headers = {**ada, "X-Rescind-Detail": "true"}
+    job_id = harness.scheduled(store)
+    started = api.post(f"{JOBS}/start_now/{job_id}", headers=headers).json()
+    assert (started["code"], started["status"]) == ("STARTED", "QUEUED")
+    [error] = api.post(f"{JOBS}/start_now/{job_id}", headers=headers).json()["errors"]
+    assert (error["code"], error["status"]) == ("NOT_SCHEDULED", "QUEUED")
+    for unknown in ("99", "9" * 30):
+        [error] = api.post(f"{JOBS}/start_now/{unknown}", headers=headers).json()["errors"]
+        assert list(error) == ["type", "message", "code"]
+        assert error["code"] == "UNKNOWN"
+    [error] = api.post(f"{JOBS}/start_now/{job_id}", headers=ada).json()["errors"]
+    assert list(error) == ["type", "message"]
+
+
+def test_json_ends_in_a_line_feed_and_a_get_may_name_a_form(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    job_id = harness.submit(store)
+    headers = {**ada, "Content-Type": "application/x-www-form-urlencoded"}
+    for path in (f"{JOBS}/{job_id}", f"{JOBS}/histories", f"{JOBS}/nothing/here"):
+        answer = api.get(path, headers=headers)
+        assert answer.text.endswith("}\n")
+        assert not answer.text.endswith("\n\n")
+    assert api.get(f"{JOBS}/{job_id}", headers=headers).json()["data"]["id"] == job_id

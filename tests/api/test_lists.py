@@ -141,7 +141,7 @@ def test_a_job_has_no_tasks_yet(api: TestClient, ada: Headers, store: Store) -> 
 def test_who_asks_hears_of_themselves_in_vaults_words(api: TestClient, ada: Headers) -> None:
     answer = page(api, ada, "/api/v26.1/objects/users/me")
     [user] = answer["users"]
-    assert list(user["user"]) == ["id", "user_name__v", "active__v", "created_date__v"]
+    assert list(user["user"]) == ["user_name__v", "active__v", "id", "created_date__v"]
     assert (user["user"]["id"], user["user"]["user_name__v"]) == (ADA_ID, "ada")
     refused = api.get("/api/v26.1/objects/users/me", headers={"Authorization": "nobody"})
     assert failure(refused)[0] == "INVALID_SESSION_ID"

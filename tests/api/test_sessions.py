@@ -121,8 +121,8 @@ def test_the_versions_are_listed_with_their_addresses(
     assert list(payload) == ["responseStatus", "values"]
     assert payload["values"]["v24.3"] == "https://rescind.example/api/v24.3"
     assert next(iter(payload["values"])) == "v21.1"
-    assert list(payload["values"])[-1] == "v26.2"
-    assert len(payload["values"]) == 17
+    assert list(payload["values"])[-1] == "v26.3"
+    assert len(payload["values"]) == 18
 
 
 def test_every_answer_carries_vaults_headers(api: TestClient, ada: Headers) -> None:
@@ -146,7 +146,7 @@ def test_every_answer_carries_vaults_headers(api: TestClient, ada: Headers) -> N
     [
         ("GET", "/api/v26.1/services/jobs"),
         ("PUT", "/api/v26.1/services/jobs"),
-        ("GET", "/api/v26.3/services/jobs/1"),
+        ("GET", "/api/v26.4/services/jobs/1"),
         ("GET", "/api/v7.0/services/jobs/1"),
         ("GET", "/api/v26.1/services/jobs/abc"),
         ("GET", "/api/v26.1/nothing"),
@@ -186,3 +186,37 @@ def test_when_the_store_is_away_the_answer_is_an_exception_with_a_request_id(
         store._database._writer.execute("PRAGMA query_only = OFF")  # type: ignore[attr-defined]
     assert harness.eventually(lambda: api.get("/readyz").status_code == 200)
     assert api.post(url, json=[{"job_id": 1}], headers=ada).json()["responseStatus"] == "SUCCESS"
+
+
+def test_neither_body_nor_content_type_is_no_password(api: TestClient) -> None:
+    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        payload = api.post(AUTH, headers=headers).json()
+        assert payload["errors"][0]["type"] == "NO_PASSWORD_PROVIDED"
+        assert payload["errorType"] == "AUTHENTICATION_FAILED"
+
+
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_credentials_in_the_address_are_refused_even_when_they_are_right(
+    api: TestClient, name: str
+) -> None:
+    form = {"username": "ada", "password": PASSWORD}
+    for body in ({}, form):
+        payload = api.post(AUTH, params={name: form[name]}, data=body).json()
+        assert payload["responseStatus"] == "FAILURE"
+        assert payload["errorType"] == "AUTHENTICATION_FAILED"
+        assert "belong in the body" in payload["errors"][0]["message"]
+        assert form[name] not in payload["errors"][0]["message"]
+    assert api.post(f"{AUTH}?client_id=x", data=form).json()["responseStatus"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("version", ["v21.1", "v25.3", "v26.3"])
+def test_every_published_version_is_answered(api: TestClient, ada: Headers, version: str) -> None:
+    assert version in api.get("/api", headers=ada).json()["values"]
+    assert api.get(f"/api/{version}", headers=ada).json()["responseStatus"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("version", ["v20.3", "v26.4", "v27.1", "v25.0", "26.1", "V26.1", "v26.10"])
+def test_no_other_version_is(api: TestClient, ada: Headers, version: str) -> None:
+    answer = api.get(f"/api/{version}/services/jobs/histories", headers=ada)
+    assert answer.status_code == 404
+    assert answer.json()["errors"][0]["type"] == "MALFORMED_URL"

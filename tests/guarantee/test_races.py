@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from rescind.lifecycle import FINAL, Evidence, Move, Status
-from rescind.model import Actor, RunEnd, RunRef, RunRelease
+from rescind.model import Actor, RunEnd, RunRef, RunRelease, Submitted
 from rescind.store.protocol import Store
 from store import harness
-from store.harness import SYSTEM, USER, new_job
+from store.harness import SYSTEM, USER, new_job, submit_all
 
 ROUNDS = 12
 JOBS = 40
@@ -51,7 +51,7 @@ def moves(store: Store, job_id: int) -> list[Move]:
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_a_job_accepted_before_its_claim_is_never_claimed(store: Store, round_: int) -> None:
     metadata = harness.metadata()
-    ids = store.submit([new_job(metadata=metadata) for _ in range(JOBS)], USER)
+    ids = submit_all(store, [new_job(metadata=metadata) for _ in range(JOBS)], USER)
     accepted: list[int] = []
     claimed: Counter[int] = Counter()
 
@@ -82,7 +82,7 @@ def test_a_job_accepted_before_its_claim_is_never_claimed(store: Store, round_: 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_cancel_against_finish_has_one_winner_and_both_are_told(store: Store, round_: int) -> None:
     metadata = harness.metadata()
-    ids = store.submit([new_job(metadata=metadata) for _ in range(JOBS)], USER)
+    ids = submit_all(store, [new_job(metadata=metadata) for _ in range(JOBS)], USER)
     store.claim(harness.WORKER, processors=[metadata.processor], limit=JOBS)
     ends = [
         RunEnd(run=RunRef(job_id, 1), status=Status.SUCCESS, evidence=Evidence.STOPPED_ITSELF)
@@ -111,7 +111,7 @@ def test_every_accepted_cancel_ends_cancelled_whatever_else_is_tried(
     store: Store, round_: int
 ) -> None:
     metadata = harness.metadata(idempotent=True)
-    ids = store.submit([new_job(metadata=metadata) for _ in range(JOBS)], USER)
+    ids = submit_all(store, [new_job(metadata=metadata) for _ in range(JOBS)], USER)
     running = store.claim(harness.WORKER, processors=[metadata.processor], limit=JOBS // 2)
     accepted = accepted_of(store, ids)
     assert sorted(accepted) == ids
@@ -149,7 +149,7 @@ def test_every_accepted_cancel_ends_cancelled_whatever_else_is_tried(
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_two_cancels_of_the_same_jobs_are_accepted_once(store: Store, round_: int) -> None:
-    ids = store.submit([new_job() for _ in range(JOBS)], USER)
+    ids = submit_all(store, [new_job() for _ in range(JOBS)], USER)
     accepted: list[int] = []
 
     def cancel(order: list[int]) -> Callable[[], None]:
@@ -184,3 +184,38 @@ def test_a_final_status_is_never_left(store: Store) -> None:
     store.settle(SYSTEM, limit=500)
     store.rescue(SYSTEM, limit=500)
     assert [harness.row(store, job_id) for job_id in ids] == before
+
+
+def test_of_many_submits_with_the_same_unique_keys_one_submits_each(store: Store) -> None:
+    """Whole requests, with the keys in either order: none waits for another for ever."""
+    metadata = harness.metadata()
+    keys = [f"key {number}" for number in range(JOBS)]
+    answers: list[list[Submitted]] = []
+
+    def submit(order: list[str]) -> None:
+        jobs = [new_job(metadata=metadata, unique_key=key) for key in order]
+        submitted = store.submit(jobs, USER)
+        answers.append([dict(zip(order, submitted, strict=True))[key] for key in keys])
+
+    at_once(*[lambda: submit(keys), lambda: submit(keys[::-1])] * 3)
+    for given in zip(*answers, strict=True):
+        assert len({job.id for job in given}) == 1
+        assert [job.existing for job in given].count(False) == 1
+
+
+def test_a_submit_against_a_cancel_has_the_living_job_or_a_new_one(store: Store) -> None:
+    for number in range(ROUNDS * 3):
+        job = new_job(unique_key=f"key {number}")
+        [first] = store.submit([job], USER)
+        accepted: list[int] = []
+        answers: list[Submitted] = []
+        # Both end within the round.
+        at_once(
+            lambda: accepted.extend(accepted_of(store, [first.id or 0])),  # noqa: B023
+            lambda: answers.extend(store.submit([job], USER)),  # noqa: B023
+        )
+        assert accepted == [first.id]
+        [answer] = answers
+        assert answer.existing == (answer.id == first.id)
+        status = harness.row(store, answer.id or 0).status
+        assert status is (Status.CANCELLING if answer.existing else Status.QUEUED)

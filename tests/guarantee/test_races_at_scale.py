@@ -15,7 +15,7 @@ from rescind.lifecycle import Evidence, Move, Status
 from rescind.model import Actor, RunEnd, RunRef, RunRelease
 from rescind.store.protocol import Store
 from store import harness
-from store.harness import SYSTEM, USER, new_job
+from store.harness import SYSTEM, USER, new_job, submit_all
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
 JOBS = 300
@@ -30,7 +30,7 @@ class Round:
         self.random = random.Random(seed)
         self.metadata = harness.metadata()
         jobs = [new_job(metadata=self.metadata) for _ in range(JOBS)]
-        self.ids = stores[0].submit(jobs, USER)
+        self.ids = submit_all(stores[0], jobs, USER)
         self.claimed: Counter[int] = Counter()
         self.finished: set[int] = set()
         self.accepted: list[int] = []

@@ -75,15 +75,3 @@ def test_start_now_runs_the_same_id(serve: Serve) -> None:
     answer = service.client.post(f"/services/jobs/start_now/{job_id}").json()
     assert answer["job_id"] == job_id
     service.until_status(job_id, "SUCCESS")
-
-
-@on_both_stores
-def test_in_profile_vault_a_started_job_queues_first_and_can_be_cancelled(serve: Serve) -> None:
-    service = serve("--profile", "vault")
-    first, second = service.submit("vapil_test_job__c", count=2, run_date="2099-01-01T00:00:00Z")
-    for job_id in (first, second):
-        service.client.post(f"/services/jobs/start_now/{job_id}")
-    assert service.status(second) == "QUEUEING"
-    assert service.cancel(second) == [{"responseStatus": "SUCCESS", "data": {"id": second}}]
-    service.until_status(second, "CANCELLED")
-    service.until_status(first, "SUCCESS")

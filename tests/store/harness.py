@@ -1,6 +1,6 @@
 """What the conformance suite needs to put a job anywhere and to try any move on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from time import monotonic
@@ -45,8 +45,15 @@ def new_job(**changes: object) -> NewJob:
     return NewJob(**fields)  # type: ignore[arg-type]  # a test's keywords
 
 
+def submit_all(store: Store, jobs: Sequence[NewJob], actor: Actor = USER) -> list[int]:
+    """The ids of jobs of which none has a unique key."""
+    submitted = store.submit(jobs, actor)
+    assert not any(job.existing for job in submitted)
+    return [job.id for job in submitted if job.id is not None]
+
+
 def submit(store: Store, job: NewJob | None = None) -> int:
-    [job_id] = store.submit([job or new_job()], USER)
+    [job_id] = submit_all(store, [job or new_job()])
     return job_id
 
 

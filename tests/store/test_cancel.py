@@ -6,7 +6,7 @@ from rescind.lifecycle import CANCELLABLE, FINAL, Evidence, Status
 from rescind.model import Actor, Verdict
 from rescind.store.protocol import Store
 from store import harness
-from store.harness import SYSTEM, USER, WORKER, new_job, place, row, scheduled, submit
+from store.harness import SYSTEM, USER, WORKER, new_job, place, row, scheduled, submit, submit_all
 
 
 def cancel(store: Store, *ids: int) -> dict[int, Verdict]:
@@ -42,14 +42,14 @@ def test_a_running_job_is_not_cancelled_where_the_profile_forbids_it(store: Stor
 
 def test_a_job_of_another_owner_answers_like_one_that_does_not_exist(store: Store) -> None:
     mine = submit(store)
-    [theirs] = store.submit([new_job()], Actor(user_id=1, by="user"))
+    [theirs] = submit_all(store, [new_job()], Actor(user_id=1, by="user"))
     verdicts = store.cancel([mine, theirs, 99], USER, running_allowed=True, owner=2)
     assert verdicts == {mine: Verdict(True, Status.CANCELLING)}
     assert row(store, theirs).status is Status.QUEUED
 
 
 def test_500_ids_in_any_order_with_repeats_get_one_verdict_each(store: Store) -> None:
-    ids = store.submit([new_job() for _ in range(250)], USER)
+    ids = submit_all(store, [new_job() for _ in range(250)], USER)
     asked = [*reversed(ids), *ids]
     assert cancel(store, *asked) == {job_id: Verdict(True, Status.CANCELLING) for job_id in ids}
     for job_id in ids:

@@ -24,13 +24,14 @@ def once(key: RequestKey = KEY, outcome: str = '"done"') -> Once[Any]:
 
 
 def submit_once(store: Store, key: RequestKey = KEY) -> list[int]:
-    return store.submit([harness.new_job()], USER, once=once(key))
+    submitted = store.submit([harness.new_job()], USER, once=once(key))
+    return [job.id for job in submitted if job.id is not None]
 
 
 def test_what_was_done_is_kept_with_it(store: Store) -> None:
     assert store.kept_outcome(KEY) is None
-    [job_id] = store.submit([harness.new_job()], USER, once=Once(KEY, str))
-    assert store.kept_outcome(KEY) == KeptOutcome(KEY.request_hash, f"[{job_id}]")
+    [job] = store.submit([harness.new_job()], USER, once=Once(KEY, str))
+    assert store.kept_outcome(KEY) == KeptOutcome(KEY.request_hash, f"[{job}]")
 
 
 def test_the_same_key_does_nothing_again(store: Store) -> None:

@@ -59,3 +59,28 @@ def test_another_worker_or_attempt_does_not_log(store: Store) -> None:
     assert store.log(job_id) == []
     store.append_log(WORKER.by, [LogChunk(run=run, text="yes\n")])
     assert [chunk.text for chunk in store.log(job_id)] == ["yes\n"]
+
+
+def test_a_log_is_read_from_the_chunk_that_holds_a_byte_on(store: Store) -> None:
+    job_id = place(store, Status.RUNNING)
+    log(store, job_id, "one\n", "two\n", "three\n")
+    for from_byte, first in [(0, "one"), (3, "one"), (4, "two"), (8, "three"), (13, "three")]:
+        assert store.log(job_id, from_byte=from_byte)[0].text == f"{first}\n"
+    for beyond in (14, 15, 10**15):
+        assert store.log(job_id, from_byte=beyond) == []
+
+
+def test_a_byte_in_the_gap_of_a_long_log_leads_to_what_comes_after_it(store: Store) -> None:
+    job_id = place(store, Status.RUNNING)
+    size = limits.LOG_CHUNK_BYTES_MAX
+    for n in range(3 * limits.LOG_BYTES_MAX // size):
+        log(store, job_id, f"{n:{size - 1}}\n")
+    kept = store.log(job_id)
+    end = 0
+    for chunk in kept:
+        if chunk.start_byte > end:
+            break
+        end = chunk.start_byte + size
+    tail = [chunk for chunk in kept if chunk.start_byte > end]
+    for from_byte in (end, end + 1, tail[0].start_byte - 1, tail[0].start_byte):
+        assert store.log(job_id, from_byte=from_byte) == tail

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from rescind.lifecycle import BIRTHS, FINAL, Evidence, Move, Status
-from rescind.model import Actor, RunEnd, RunProgress, RunRef
+from rescind.model import Actor, RunEnd, RunProgress, RunRef, RunRetry
 from rescind.store.protocol import Channel, Store
 from store import harness
-from store.harness import SYSTEM, USER, WORKER, new_job, place, row, scheduled, submit
+from store.harness import SYSTEM, USER, WORKER, new_job, place, row, scheduled, submit, submit_all
 
 
 @pytest.mark.parametrize("move", harness.TRY)
@@ -23,7 +23,8 @@ def test_every_move_is_tried() -> None:
 
 def test_a_due_job_is_born_queued_and_a_later_one_scheduled(store: Store) -> None:
     now = store.now()
-    due, past, later = store.submit(
+    due, past, later = submit_all(
+        store,
         [
             new_job(),
             new_job(run_at=now - timedelta(days=1)),
@@ -39,7 +40,7 @@ def test_a_due_job_is_born_queued_and_a_later_one_scheduled(store: Store) -> Non
 
 
 def test_submitted_jobs_get_ascending_ids_in_request_order(store: Store) -> None:
-    ids = store.submit([new_job(title=f"job {n}") for n in range(500)], USER)
+    ids = submit_all(store, [new_job(title=f"job {n}") for n in range(500)], USER)
     assert ids == sorted(set(ids))
     assert [row(store, job_id).title for job_id in ids] == [f"job {n}" for n in range(500)]
 
@@ -277,7 +278,7 @@ def test_wake_ups_say_where_jobs_have_come_to(store: Store) -> None:
 
 
 def test_latest_jobs_page_downwards_and_respect_the_owner(store: Store) -> None:
-    ids = store.submit([new_job() for _ in range(5)], USER)
+    ids = submit_all(store, [new_job() for _ in range(5)], USER)
     page = store.latest_jobs(limit=2, below=2**63 - 1, owner=None)
     assert [job.id for job in page] == [ids[4], ids[3]]
     page = store.latest_jobs(limit=9, below=ids[3], owner=2)
@@ -290,3 +291,70 @@ def test_there_is_no_job_where_there_is_none(store: Store) -> None:
     assert store.start(1, USER, hold_seconds=0, owner=None) is None
     assert store.events(1) == []
     assert store.log(1) == []
+
+
+def test_events_keep_the_error_of_each_attempt(store: Store) -> None:
+    job_id = place(store, Status.RUNNING, new_job(metadata=harness.metadata(attempts_max=3)))
+    run = harness.run_of(store, job_id)
+    for number in (1, 2):
+        retried = RunRetry(
+            run=run, evidence=Evidence.STOPPED_ITSELF, error=f"error {number}", delay_seconds=0
+        )
+        assert store.retry(WORKER, [retried]) == {job_id}
+        assert store.stage(SYSTEM, limit=9) == [job_id]
+        assert harness.claim(store, job_id)
+        run = harness.run_of(store, job_id)
+    end = RunEnd(
+        run=run,
+        status=Status.ERRORS_ENCOUNTERED,
+        evidence=Evidence.STOPPED_ITSELF,
+        error="error 3",
+    )
+    assert store.finish(WORKER, [end]) == {job_id}
+    errors = [(event.move, event.attempt, event.error) for event in store.events(job_id)]
+    assert [error for error in errors if error[2] is not None] == [
+        (Move.RETRY, 1, "error 1"),
+        (Move.RETRY, 2, "error 2"),
+        (Move.FINISH, 3, "error 3"),
+    ]
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_the_event_of_a_rescue_says_what_became_of_the_attempt(
+    store: Store, idempotent: bool
+) -> None:
+    job_id = place(store, Status.RUNNING, new_job(metadata=harness.metadata(idempotent=idempotent)))
+    assert harness.rescue(store, job_id)
+    again = "is started again" if idempotent else "is not started again"
+    assert again in (harness.last_event(store, job_id).error or "")
+
+
+def test_a_run_that_never_started_has_no_error(store: Store) -> None:
+    job_id = place(store, Status.RUNNING)
+    assert harness.release(store, job_id, Evidence.NEVER_STARTED)
+    assert store.rescue(SYSTEM, limit=9) == [job_id]
+    assert harness.last_event(store, job_id).error is None
+
+
+def test_a_cancel_does_not_tell_the_error_of_an_earlier_attempt(store: Store) -> None:
+    job_id = place(store, Status.RUNNING)
+    assert harness.retry(store, job_id, delay_seconds=600)
+    assert harness.cancel(store, job_id)
+    assert harness.settle(store, job_id)
+    assert [event.error for event in store.events(job_id)][-2:] == [None, None]
+
+
+def test_what_could_not_run_says_why_in_its_event(store: Store) -> None:
+    job_id = place(store, Status.FAILED_TO_RUN)
+    assert harness.last_event(store, job_id).error == row(store, job_id).error
+
+
+def test_details_are_the_job_and_its_moves(store: Store) -> None:
+    job_id = place(store, Status.CANCELLED)
+    found = store.details(job_id)
+    assert found is not None
+    assert (found.job, found.events) == (row(store, job_id), store.events(job_id))
+    assert {event.user_name for event in found.events} == {"ada", "System"}
+    assert store.details(job_id, owner=USER.user_id) == found
+    assert store.details(job_id, owner=1) is None
+    assert store.details(job_id + 1) is None

@@ -60,7 +60,7 @@ def test_who_may_read_all_jobs_sees_the_workers(api: TestClient, store: Store) -
 
 
 def test_a_page_of_jobs_leads_to_the_older_ones(api: TestClient, store: Store) -> None:
-    ids = store.submit([harness.new_job() for _ in range(60)], harness.USER)
+    ids = harness.submit_all(store, [harness.new_job() for _ in range(60)], harness.USER)
     page = signed_in(api).get("/").text
     assert f'href="/?below={ids[10]}"' in page
     older = api.get(f"/?below={ids[10]}").text

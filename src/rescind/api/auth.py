@@ -9,14 +9,23 @@ from rescind.errors import RequestRefused
 from rescind.service import accounts
 from rescind.wire import envelope
 from rescind.wire.dates import format_instant
+from rescind.wire.text import invalid
 
+_CREDENTIALS = frozenset({"username", "password"})
+_IN_THE_ADDRESS = (
+    "User name and password belong in the body of the request, as a form: an address is written "
+    "to logs on its way. Nobody was signed in."
+)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253})(:[0-9]{1,5})?")
 
 
 def sign_in(context: Context, request: Request) -> Answer:
     """Open a session; a form, or multipart, with username, password and maybe vaultDNS."""
-    form = parse_form(request.body, request.headers.get("content-type"))
+    content_type = request.headers.get("content-type")
     try:
+        if not _CREDENTIALS.isdisjoint(request.query):
+            raise invalid(_IN_THE_ADDRESS)
+        form = parse_form(request.body, content_type) if request.body or content_type else {}
         signed_in = accounts.sign_in(
             context.store,
             form.get("username", ""),
@@ -42,9 +51,9 @@ def me(context: Context, request: Request) -> Answer:
     user = request.signed_in.user
     account = context.store.account(user.id)
     known = {
-        "id": user.id,
         "user_name__v": user.name,
         "active__v": user.active,
+        "id": user.id,
         "created_date__v": format_instant(account.created_at),
     }
     return Answer(payload=envelope.success(users=[{"user": known}]))

@@ -20,7 +20,16 @@ from starlette.types import Receive, Scope, Send
 
 from rescind import ids, limits
 from rescind.api.burst import Burst
-from rescind.api.http import Access, Answer, Context, Pool, Request, Route, Text
+from rescind.api.http import (
+    Access,
+    Answer,
+    Context,
+    Pool,
+    Request,
+    Route,
+    Text,
+    detail_wanted,
+)
 from rescind.api.versions import VERSIONS, precedes
 from rescind.errors import RequestRefused
 from rescind.service import accounts
@@ -64,7 +73,7 @@ class Shared:
         request = _opened(http)
         close = False
         try:
-            route = _route_of(request, routes)
+            route = _route_of(request, routes, self._context.profile)
             request = await self._run(route.pool, lambda: self._admit(request, route))
             body = await _read_body(http, route.body_bytes_max)
             request = replace(request, body=body)
@@ -72,7 +81,9 @@ class Shared:
         except _NothingThereError:
             answer = _nothing_there()
         except RequestRefused as refusal:
-            answer = Answer(payload=envelope.failure(refusal.error_type, refusal.message))
+            detail = refusal.detail if detail_wanted(self._context, request) else {}
+            payload = envelope.failure(refusal.error_type, refusal.message, **detail)
+            answer = Answer(payload=payload)
             close = isinstance(refusal, _BodyRefused)
         except ClientDisconnect:
             answer = Answer(
@@ -184,7 +195,7 @@ def _opened(http: HttpRequest) -> Request:
     )
 
 
-def _route_of(request: Request, routes: Mapping[str, Route]) -> Route:
+def _route_of(request: Request, routes: Mapping[str, Route], profile: Profile) -> Route:
     version = request.parameters.get("version")
     job_id = request.parameters.get("job_id")
     if version is not None and version not in VERSIONS:
@@ -192,6 +203,8 @@ def _route_of(request: Request, routes: Mapping[str, Route]) -> Route:
     if job_id is not None and not _JOB_ID.fullmatch(job_id):
         raise _NothingThereError
     route = routes.get(request.method)
+    if route is not None and profile not in route.profiles:
+        raise _NothingThereError
     if route is None:
         if all(other.ours for other in routes.values()):
             raise _NothingThereError

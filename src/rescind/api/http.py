@@ -83,6 +83,12 @@ class Text(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def detail_wanted(context: Context, request: Request) -> bool:
+    """Whether the caller asks for outcome codes, which profile vault does not have."""
+    wanted = request.headers.get("x-rescind-detail", "").strip().lower() == "true"
+    return wanted and context.profile is Profile.OPEN
+
+
 Handler = Callable[[Context, Request], Answer | Text]
 
 
@@ -119,3 +125,5 @@ class Route(Struct, frozen=True, kw_only=True):
     """Whether asking for it counts as using the session."""
     ours: bool = False
     """On a path that Vault does not have: with any other method there is nothing there."""
+    profiles: frozenset[Profile] = frozenset(Profile)
+    """Those that have it; in any other there is nothing there."""

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from rescind.api.http import Answer, Context, Request, Text
+from rescind import limits
+from rescind.api.http import Answer, Context, Request, Text, detail_wanted
 from rescind.api.idempotency import request_key
 from rescind.errors import RequestRefused
-from rescind.model import Job
+from rescind.model import Job, StartCode
 from rescind.service import cancel as cancelling
 from rescind.service import read
 from rescind.service import start_now as starting
@@ -15,8 +16,10 @@ from rescind.service.policy import Profile
 from rescind.wire import envelope
 from rescind.wire.cancel import parse_cancel
 from rescind.wire.dates import format_instant
+from rescind.wire.details import details_of
 from rescind.wire.envelope import Payload
 from rescind.wire.error_types import ErrorType
+from rescind.wire.listing import parse_number
 from rescind.wire.submit import parse_submit
 
 
@@ -27,7 +30,7 @@ def cancel(context: Context, request: Request) -> Answer:
         context.store, context.profile, request.signed_in, items, request_key(request)
     )
     parity = context.profile is Profile.VAULT
-    detail = not parity and request.headers.get("x-rescind-detail", "").lower() == "true"
+    detail = detail_wanted(context, request)
     payload = envelope.cancel_answer(answered.outcome, detail=detail, parity=parity)
     return _done(payload, answered)
 
@@ -35,7 +38,9 @@ def cancel(context: Context, request: Request) -> Answer:
 def submit(context: Context, request: Request) -> Answer:
     """Rescind's own: submit jobs."""
     items = parse_submit(request.body, request.headers.get("content-type"))
-    answered = submitting.submit(context.store, request.signed_in, items, request_key(request))
+    answered = submitting.submit(
+        context.store, context.profile, request.signed_in, items, request_key(request)
+    )
     return _done(envelope.submit_answer(answered.outcome), answered)
 
 
@@ -45,7 +50,9 @@ def start_now(context: Context, request: Request) -> Answer:
     answered = starting.start_now(
         context.store, context.profile, request.signed_in, job_id, request_key(request)
     )
-    return _done(envelope.success(url=_url(request, job_id), job_id=job_id), answered)
+    more = {"code": StartCode.STARTED, "status": answered.outcome}
+    detail = more if detail_wanted(context, request) else {}
+    return _done(envelope.success(url=_url(request, job_id), job_id=job_id, **detail), answered)
 
 
 def status(context: Context, request: Request) -> Answer:
@@ -58,9 +65,20 @@ def status(context: Context, request: Request) -> Answer:
     return Answer(payload=envelope.success(responseMessage="OK", data=_status(request, job)))
 
 
+def details(context: Context, request: Request) -> Answer:
+    """Rescind's own: all that is known of one job, and its moves."""
+    found = read.details(context.store, request.signed_in, _job_id(request))
+    return Answer(payload=envelope.success(data=details_of(found)))
+
+
 def log(context: Context, request: Request) -> Text:
-    """Rescind's own: a job's log as text."""
-    return Text(text=read.log(context.store, request.signed_in, _job_id(request)))
+    """Rescind's own: a job's log as text, from a byte on."""
+    from_byte = parse_number(request.query, "from", 0, 0, limits.LOG_POSITION_MAX)
+    found = read.log(context.store, request.signed_in, _job_id(request), from_byte=from_byte)
+    headers = {"X-Rescind-Log-Next": str(found.next_byte)}
+    if found.ended:
+        headers["X-Rescind-Log-End"] = "true"
+    return Text(text=found.text, headers=headers)
 
 
 def _status(request: Request, job: Job) -> dict[str, Any]:

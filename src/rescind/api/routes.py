@@ -3,6 +3,7 @@
 from rescind import limits
 from rescind.api import auth, jobs, lists, probes
 from rescind.api.http import Access, Pool, Route
+from rescind.service.policy import Profile
 
 _API = "/api/{version}"
 _JOBS = f"{_API}/services/jobs"
@@ -45,6 +46,14 @@ ROUTES: tuple[Route, ...] = (
         path=f"{_JOBS}/{{job_id}}/tasks",
         handler=lists.tasks,
         access=Access.SESSION,
+    ),
+    Route(
+        method="GET",
+        path=f"{_JOBS}/{{job_id}}/details",
+        handler=jobs.details,
+        access=Access.SESSION,
+        ours=True,
+        profiles=frozenset({Profile.OPEN}),
     ),
     Route(
         method="GET",

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.lifecycle import FINAL
-from rescind.model import Job, JobFilter, JobPage, LiveWorker, StoredLogChunk
+from rescind.model import Details, Job, JobFilter, JobPage, LiveWorker
 from rescind.service.policy import Caller, Profile, listable_owner, readable_owner
 from rescind.store.protocol import JobStore
 from rescind.wire.dates import format_instant
@@ -27,9 +29,9 @@ def job(store: JobStore, caller: Caller, job_id: int) -> Job:
     return found
 
 
-def not_found(job_id: int) -> RequestRefused:
+def not_found(job_id: int, **detail: str) -> RequestRefused:
     """The refusal of a job that is not there, or not for the caller."""
-    return RequestRefused("INVALID_DATA", f"Job [{job_id}] is not found")
+    return RequestRefused("INVALID_DATA", f"Job [{job_id}] is not found", **detail)
 
 
 def histories(
@@ -64,22 +66,43 @@ def workers(store: JobStore, caller: Caller) -> list[LiveWorker]:
     return store.workers() if readable_owner(caller) is None else []
 
 
-def log(store: JobStore, caller: Caller, job_id: int) -> str:
-    """What is kept of a job's log, as text; a finished job's closes with a summary.
+def details(store: JobStore, caller: Caller, job_id: int) -> Details:
+    """One job and its moves. Raises RequestRefused as :func:`job` does."""
+    owner = readable_owner(caller)
+    found = store.details(job_id, owner=owner) if job_id <= limits.JOB_ID_MAX else None
+    if found is None:
+        raise not_found(job_id)
+    return found
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """A job's log from some byte on."""
+
+    text: str
+    next_byte: int
+    """Where what comes later begins."""
+    ended: bool
+    """Whether nothing comes later: the job has finished, and ``text`` closes with a summary."""
+
+
+def log(store: JobStore, caller: Caller, job_id: int, *, from_byte: int = 0) -> Log:
+    """What is kept of a job's log from a byte on, counted from 0 in all that was ever logged; it
+    begins with the next whole character.
 
     Raises RequestRefused as :func:`job` does.
     """
+    # A run logs before it is said to have ended: of a finished job nothing is missing.
     found = job(store, caller, job_id)
-    return "".join([*_kept(store.log(job_id)), *_summary(found)])
-
-
-def _kept(chunks: list[StoredLogChunk]) -> Iterator[str]:
-    end = 0
-    for chunk in chunks:
-        if chunk.start_byte > end:
-            yield f"... {chunk.start_byte - end:,} bytes are missing here ...\n"
-        yield chunk.text
-        end = chunk.start_byte + len(chunk.text.encode())
+    text, next_byte = "", from_byte
+    for chunk in store.log(job_id, from_byte=from_byte):
+        missing = chunk.start_byte - next_byte
+        if missing > 0:
+            text += f"... {missing:,} bytes are missing here ...\n"
+        kept = chunk.text.encode()
+        text += kept[max(0, -missing) :].decode(errors="ignore")
+        next_byte = chunk.start_byte + len(kept)
+    ended = found.status in FINAL
+    return Log(text=text + "".join(_summary(found)), next_byte=next_byte, ended=ended)
 
 
 def _summary(found: Job) -> Iterator[str]:

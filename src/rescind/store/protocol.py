@@ -13,6 +13,7 @@ from typing import Protocol
 from rescind.model import (
     Account,
     Actor,
+    Details,
     Event,
     Job,
     JobFilter,
@@ -32,6 +33,7 @@ from rescind.model import (
     RunRetry,
     Session,
     StoredLogChunk,
+    Submitted,
     User,
     Verdict,
 )
@@ -59,9 +61,17 @@ class JobStore(Protocol):
     # KeyTaken, and do nothing, when something is kept for it or another transaction is at it.
 
     def submit(
-        self, jobs: Sequence[NewJob], actor: Actor, *, once: Once[list[int]] | None = None
-    ) -> list[int]:
-        """Insert all of ``jobs``; their ids, in order."""
+        self,
+        jobs: Sequence[NewJob],
+        actor: Actor,
+        *,
+        reader: int | None = None,
+        once: Once[list[Submitted]] | None = None,
+    ) -> list[Submitted]:
+        """Insert all of ``jobs``, each with an id of its own, ascending in their order; in place of
+        one whose unique key is held, the job that holds it, with its id if ``reader``, when given,
+        submitted that.
+        """
         ...
 
     def start(
@@ -209,6 +219,10 @@ class JobStore(Protocol):
         """One job, of ``owner`` only, if given."""
         ...
 
+    def details(self, job_id: int, *, owner: int | None = None) -> Details | None:
+        """One job and its moves, of one moment; of ``owner`` only, if given."""
+        ...
+
     def histories(
         self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
     ) -> JobPage:
@@ -233,8 +247,8 @@ class JobStore(Protocol):
         """Every move of one job, in order."""
         ...
 
-    def log(self, job_id: int) -> list[StoredLogChunk]:
-        """What is kept of one job's log, in order."""
+    def log(self, job_id: int, *, from_byte: int = 0) -> list[StoredLogChunk]:
+        """What is kept of one job's log, in order, from the chunk that holds a byte on."""
         ...
 
     def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:

@@ -54,15 +54,15 @@ def job(context: Context, request: Request) -> Text:
         return _see_front()
     job_id = int(request.parameters["job_id"])
     try:
-        found = read.job(context.store, request.caller, job_id)
+        found = read.details(context.store, request.caller, job_id)
     except RequestRefused as refusal:
         return _page("refused.html", request, status=404, message=refusal.message)
     return _page(
         "job.html",
         request,
-        job=found,
-        events=context.store.events(found.id),
-        log=read.log(context.store, request.caller, found.id),
+        job=found.job,
+        events=found.events,
+        log=read.log(context.store, request.caller, job_id).text,
     )
 
 

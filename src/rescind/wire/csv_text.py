@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.model import BadItem
-from rescind.wire.text import decode_utf8, invalid, too_many
+from rescind.wire.text import decode_utf8, invalid, too_many, unknown
 
 BLANK = " \t"
 
@@ -24,30 +24,26 @@ _FORBIDDEN = {
 
 
 def read_table(
-    body: bytes, *, required: str, known: Collection[str], rows_max: int
+    body: bytes, *, required: str, known: Collection[str], strict: bool, rows_max: int
 ) -> list[dict[str, str] | BadItem]:
     """The rows of a CSV text, each as a mapping from column to cell.
 
     Names in the header are stripped of spaces and tabs. Columns that are not ``known`` are
-    ignored. A row that is too short lacks its last columns; one with more values than the header
-    has names is a bad item. Lines that hold nothing but spaces and tabs are skipped and do not
-    count as rows. Nothing at all, not even a header, is no rows.
+    ignored or, if ``strict``, refused. A row that is too short lacks its last columns; one with
+    more values than the header has names is a bad item. Lines that hold nothing but spaces and
+    tabs are skipped and do not count as rows. Nothing at all, not even a header, is no rows.
 
     Raises:
         RequestRefused: INVALID_DATA, for bytes that are not UTF-8, malformed CSV (saying the
             line), a value longer than ``CSV_FIELD_CHARACTERS_MAX``, a header without
-            ``required`` or with a known column twice (nobody can tell which one is meant), or
-            more rows than ``rows_max``.
+            ``required``, with an unknown column if ``strict``, or with a known column twice
+            (nobody can tell which one is meant), or more rows than ``rows_max``.
     """
     lines = _lines(decode_utf8(body))
     header = [name.strip(BLANK) for name in next(lines, [])]
     if not header:
         return []
-    if required not in header:
-        raise invalid(f"The CSV header has no column {required}")
-    for name in sorted(known):
-        if header.count(name) > 1:
-            raise invalid(f"The CSV header has the column {name} more than once")
+    _check_header(header, required, known, strict=strict)
     rows: list[dict[str, str] | BadItem] = []
     count = 0
     for count, cells in enumerate(lines, start=1):
@@ -56,6 +52,19 @@ def read_table(
     if count > rows_max:
         raise too_many(count, rows_max)
     return rows
+
+
+def _check_header(
+    header: list[str], required: str, known: Collection[str], *, strict: bool
+) -> None:
+    for name in header if strict else ():
+        if name not in known:
+            raise invalid(f"The CSV header: {unknown(name, known)}")
+    if required not in header:
+        raise invalid(f"The CSV header has no column {required}")
+    for name in sorted(known):
+        if header.count(name) > 1:
+            raise invalid(f"The CSV header has the column {name} more than once")
 
 
 def _row(position: int, header: list[str], cells: list[str]) -> dict[str, str] | BadItem:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from rescind.lifecycle import Status
-from rescind.model import BadItem, CancelCode, CancelOutcome
+from rescind.model import CancelCode, CancelOutcome, SubmitOutcome
 from rescind.wire.error_types import ErrorType, ResponseStatus
 
 Payload: TypeAlias = dict[str, Any]
@@ -21,11 +21,11 @@ def success(**fields: Any) -> Payload:
     return {"responseStatus": ResponseStatus.SUCCESS, **fields}
 
 
-def failure(error_type: str, message: str) -> Payload:
+def failure(error_type: str, message: str, **more: Any) -> Payload:
     """The refusal of a whole request."""
     return {
         "responseStatus": ResponseStatus.FAILURE,
-        "errors": [{"type": error_type, "message": message}],
+        "errors": [{"type": error_type, "message": message, **more}],
     }
 
 
@@ -55,8 +55,8 @@ def cancel_answer(
     return success(data=[_cancelled(outcome, detail, parity) for outcome in outcomes])
 
 
-def submit_answer(outcomes: Sequence[int | BadItem]) -> Payload:
-    """The answer to a submit: the new job's id, or why not, for each item in order."""
+def submit_answer(outcomes: Sequence[SubmitOutcome]) -> Payload:
+    """The answer to a submit: the job's id, or why there is none, for each item in order."""
     return success(data=[_submitted(outcome) for outcome in outcomes])
 
 
@@ -72,10 +72,11 @@ def _cancelled(outcome: CancelOutcome, detail: bool, parity: bool) -> Payload:
     return _refused(error_type, message, **more)
 
 
-def _submitted(outcome: int | BadItem) -> Payload:
-    if isinstance(outcome, BadItem):
-        return _refused(ErrorType.INVALID_DATA, outcome.message)
-    return success(data={"id": outcome})
+def _submitted(outcome: SubmitOutcome) -> Payload:
+    if outcome.error_type is not None:
+        return _refused(outcome.error_type, outcome.message or "")
+    more = {"existing": True} if outcome.existing else {}
+    return success(data={"id": outcome.job_id, **more})
 
 
 def _refused(error_type: str, message: str, **more: Any) -> Payload:

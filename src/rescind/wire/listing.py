@@ -39,8 +39,8 @@ def parse_window(query: Mapping[str, str]) -> Window:
     clamped.
     """
     return Window(
-        limit=_number(query, "limit", limits.PAGE_JOBS_DEFAULT, 1, limits.PAGE_JOBS_MAX),
-        offset=_number(query, "offset", 0, 0, limits.PAGE_OFFSET_MAX),
+        limit=parse_number(query, "limit", limits.PAGE_JOBS_DEFAULT, 1, limits.PAGE_JOBS_MAX),
+        offset=parse_number(query, "offset", 0, 0, limits.PAGE_OFFSET_MAX),
     )
 
 
@@ -78,7 +78,10 @@ def page_details(
     return url(window.offset), details
 
 
-def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def parse_number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A whole number of a query, ``default`` where there is none. Raises RequestRefused,
+    INVALID_DATA.
+    """
     text = query.get(name) or str(default)
     if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
         raise invalid(f"{name} {shown(text)} must be a whole number from {least} to {most}")

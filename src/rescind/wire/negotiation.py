@@ -63,7 +63,8 @@ _NAMES: dict[AnswerFormat, frozenset[str]] = {
 # One element of the header; a comma within quotes does not end it.
 _ELEMENT = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++')
 _RANGE = re.compile(rf"({_WORD})/({_WORD})")
-_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+# Java's own header has `q=.2`, and `*` for `*/*`.
+_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|\.[0-9]{1,3}|1(?:\.0{0,3})?")
 
 
 def accept_format(accept: str | None) -> AnswerFormat:
@@ -95,6 +96,7 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     for element in _ELEMENT.findall(accept):
         media_range, semicolon, rest = element.strip(" \t").partition(";")
         media_range = media_range.rstrip(" \t").lower()
+        media_range = "*/*" if media_range == "*" else media_range
         quality = "1"
         for name, value in _PARAMETER.findall(semicolon + rest):
             if name.lower() == "q":

@@ -33,8 +33,8 @@ _NOT_NAME = re.compile(r"(?:^[^A-Za-z_]|[^A-Za-z0-9_.-]|_(?=x(?:[0-9A-Fa-f]{4}){
 
 
 def render(payload: Mapping[str, Any], answer_format: AnswerFormat) -> tuple[bytes, str]:
-    """``payload`` as a body, and its Content-Type."""
-    body = to_json(payload) if answer_format is AnswerFormat.JSON else to_xml(payload)
+    """``payload`` as a body, and its Content-Type. JSON ends in a line feed, as text does."""
+    body = to_json(payload) + b"\n" if answer_format is AnswerFormat.JSON else to_xml(payload)
     return body, CONTENT_TYPES[answer_format]
 
 

@@ -12,7 +12,7 @@ from rescind.wire.csv_text import BLANK, read_table
 from rescind.wire.error_types import ErrorType
 from rescind.wire.json_text import read_array
 from rescind.wire.negotiation import Format, content_format
-from rescind.wire.text import BOM, shown
+from rescind.wire.text import BOM, shown, unknown
 
 # A character of JSON takes at most this many bytes.
 _CHARACTER_BYTES_MAX = 4
@@ -123,28 +123,35 @@ def read_rows(
     *,
     required: str,
     optional: Collection[str] = (),
+    strict: bool = False,
     rows_max: int,
 ) -> list[Row | BadItem]:
     """The items of ``body`` in its order: each a mapping from key to cell, or why it is none.
 
-    Keys that are neither ``required`` nor ``optional`` are to be ignored; of a JSON key that
-    stands twice the last counts. A byte order mark is accepted. That ``required`` is there is
+    Keys that are neither ``required`` nor ``optional`` are to be ignored or, if ``strict``, make a
+    JSON object a bad item and are refused in a CSV header; of a JSON key that stands twice the
+    last counts. A byte order mark is accepted. That ``required`` is there is
     checked for a CSV header only.
 
     Raises:
         RequestRefused: PARAMETER_REQUIRED when there are no items; INVALID_DATA for a
-            Content-Type, bytes or a number of items that nothing can be done with.
+            Content-Type, bytes, a header or a number of items that nothing can be done with.
     """
+    known = [required, *optional]
     rows: list[Row | BadItem]
     match content_format(content_type):
         case Format.JSON if not body.removeprefix(BOM).strip(b" \t\r\n"):
             rows = []
         case Format.JSON:
             items = read_array(body, rows_max)
-            rows = [_object(position, item) for position, item in enumerate(items, start=1)]
+            allowed = known if strict else None
+            rows = [
+                _object(position, item, allowed) for position, item in enumerate(items, start=1)
+            ]
         case Format.CSV:
-            known = {required, *optional}
-            table = read_table(body, required=required, known=known, rows_max=rows_max)
+            table = read_table(
+                body, required=required, known=known, strict=strict, rows_max=rows_max
+            )
             rows = [row if isinstance(row, BadItem) else _cells(row) for row in table]
     if not rows:
         raise RequestRefused(
@@ -153,11 +160,15 @@ def read_rows(
     return rows
 
 
-def _object(position: int, item: bytes) -> Row | BadItem:
+def _object(position: int, item: bytes, allowed: Collection[str] | None) -> Row | BadItem:
     try:
         members = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         return BadItem(f"Item {position} {JsonCell(item).shown} must be an object")
+    if allowed is not None:
+        for key in members:
+            if key not in allowed:
+                return BadItem(f"Item {position}: {unknown(key, allowed)}")
     return {key: JsonCell(bytes(raw)) for key, raw in members.items()}
 
 

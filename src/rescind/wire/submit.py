@@ -23,25 +23,29 @@ class SubmitItem(msgspec.Struct, frozen=True, kw_only=True):
     run_date: datetime | None = None
     """Aware, in UTC."""
     priority: int = limits.PRIORITY_DEFAULT
+    unique_key: str | None = None
 
 
 def parse_submit(body: bytes, content_type: str | None) -> list[SubmitItem | BadItem]:
     """The jobs of a submit request in its order, and why an item is none.
 
     ``body`` is a JSON array of ``{"job_metadata", "title"?, "parameters"?, "run_date"?,
-    "priority"?}``, or CSV with these columns, in which ``parameters`` holds a JSON object. JSON
-    ``null`` and an empty CSV cell mean the same as leaving the key out. The message of a bad
-    item names its position, from 1, its field, and the value as sent.
+    "priority"?, "unique_key"?}``, or CSV with these columns, in which ``parameters`` holds a JSON
+    object. JSON ``null`` and an empty CSV cell mean the same as leaving the key out. The message
+    of a bad item names its position, from 1, its field, and the value as sent; a key that is not
+    known makes a bad item.
 
     Raises:
         RequestRefused: PARAMETER_REQUIRED for no items; INVALID_DATA for more than
-            ``SUBMIT_BATCH_JOBS_MAX``, an unsupported Content-Type, or a malformed body.
+            ``SUBMIT_BATCH_JOBS_MAX``, an unsupported Content-Type, a malformed body, or a CSV
+            column that is not known.
     """
     rows = read_rows(
         body,
         content_type,
         required="job_metadata",
-        optional=_READERS,
+        optional=[name for name in _READERS if name != "job_metadata"],
+        strict=True,
         rows_max=limits.SUBMIT_BATCH_JOBS_MAX,
     )
     return [_item(position, row) for position, row in enumerate(rows, start=1)]
@@ -77,11 +81,18 @@ def _job_metadata(cell: Cell) -> str:
 
 
 def _title(cell: Cell) -> str:
-    title = cell.text()
-    if title is None or not 1 <= len(title) <= limits.TITLE_CHARACTERS_MAX:
-        must_be = f"must be a text of 1 to {limits.TITLE_CHARACTERS_MAX} characters"
-        raise ValueError(f"{cell.shown} {must_be}")
-    return _storable(title, cell)
+    return _text(cell, limits.TITLE_CHARACTERS_MAX)
+
+
+def _unique_key(cell: Cell) -> str:
+    return _text(cell, limits.UNIQUE_KEY_CHARACTERS_MAX)
+
+
+def _text(cell: Cell, characters_max: int) -> str:
+    text = cell.text()
+    if text is None or not 1 <= len(text) <= characters_max:
+        raise ValueError(f"{cell.shown} must be a text of 1 to {characters_max} characters")
+    return _storable(text, cell)
 
 
 def _parameters(cell: Cell) -> dict[str, Any]:
@@ -120,6 +131,7 @@ _READERS = {
     "parameters": _parameters,
     "run_date": _run_date,
     "priority": _priority,
+    "unique_key": _unique_key,
 }
 
 

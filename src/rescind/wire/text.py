@@ -1,6 +1,8 @@
 """Bytes to text, and text to something short enough for a message."""
 
 import unicodedata
+from collections.abc import Collection
+from difflib import get_close_matches
 
 from rescind import limits
 from rescind.errors import RequestRefused
@@ -37,6 +39,12 @@ def shown(text: str) -> str:
     if len(text) > limits.ITEM_VALUE_CHARACTERS_SHOWN:
         text = text[: limits.ITEM_VALUE_CHARACTERS_SHOWN] + "…"
     return f"[{text}]"
+
+
+def unknown(name: str, known: Collection[str]) -> str:
+    """What to say of a name that is not ``known``: which of those is the nearest."""
+    [nearest] = get_close_matches(name.lower(), known, n=1, cutoff=0)
+    return f"{shown(name)} is not known; did you mean {nearest}? Known are {', '.join(known)}"
 
 
 def one_line(text: str) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from rescind.lifecycle import FINAL, Status
-from rescind.model import BadItem, CancelCode, CancelOutcome
+from rescind.model import CancelCode, CancelOutcome, SubmitOutcome
 from rescind.wire import envelope
 from rescind.wire.envelope import Payload
 from rescind.wire.error_types import ErrorType, ResponseStatus
@@ -35,7 +35,8 @@ UNKNOWN = CancelOutcome(code=CancelCode.UNKNOWN, job_id=1068337)
 def as_json(payload: Payload) -> str:
     body, content_type = render(payload, AnswerFormat.JSON)
     assert content_type == "application/json;charset=UTF-8"
-    return body.decode()
+    assert body.endswith(b"}\n")
+    return body.decode().strip()
 
 
 def compact(published: str) -> str:
@@ -137,7 +138,9 @@ def test_detail_without_a_status_leaves_it_out() -> None:
 
 
 def test_a_submit_answers_item_by_item() -> None:
-    assert envelope.submit_answer([5, BadItem("Item 2 [7] must be an object")]) == {
+    refused = SubmitOutcome(error_type="INVALID_DATA", message="Item 2 [7] must be an object")
+    there = SubmitOutcome(job_id=4, existing=True)
+    assert envelope.submit_answer([SubmitOutcome(job_id=5), refused, there]) == {
         "responseStatus": "SUCCESS",
         "data": [
             {"responseStatus": "SUCCESS", "data": {"id": 5}},
@@ -145,6 +148,7 @@ def test_a_submit_answers_item_by_item() -> None:
                 "responseStatus": "FAILURE",
                 "errors": {"type": "INVALID_DATA", "message": "Item 2 [7] must be an object"},
             },
+            {"responseStatus": "SUCCESS", "data": {"id": 4, "existing": True}},
         ],
     }
 

@@ -15,7 +15,7 @@ from rescind.wire.submit import SubmitItem, parse_submit
 
 JSON = "application/json"
 CSV = "text/csv"
-COLUMNS = ["job_metadata", "title", "parameters", "run_date", "priority"]
+COLUMNS = ["job_metadata", "title", "parameters", "run_date", "priority", "unique_key"]
 
 
 def one(item: Mapping[str, Any]) -> SubmitItem | BadItem:
@@ -42,7 +42,7 @@ def test_a_whole_item_is_read() -> None:
         "parameters": {"of": [1, 2.5, "ü", None, True]},
         "run_date": "2026-11-23T14:38:17.774035230Z[Etc/UTC]",
         "priority": 1,
-        "unknown": "ignored",
+        "unique_key": "nightly 1",
     }
     expected = SubmitItem(
         job_metadata="nightly_export__c",
@@ -50,6 +50,7 @@ def test_a_whole_item_is_read() -> None:
         parameters={"of": [1, 2.5, "ü", None, True]},
         run_date=datetime(2026, 11, 23, 14, 38, 17, 774035, UTC),
         priority=1,
+        unique_key="nightly 1",
     )
     assert one(sent) == expected
     row = [str(sent[name]) for name in COLUMNS]

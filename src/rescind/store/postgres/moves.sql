@@ -1,5 +1,5 @@
 -- The moves. Each text is a list of common table expressions, the last of which is
--- moved (id, from_status, to_status, attempt, evidence); `record` and `moved` of queries.sql are
+-- moved (id, from_status, to_status, attempt, evidence, error); `record` and `moved` of queries.sql are
 -- put behind it, so that a move and its events are one statement. A move locks the rows it may
 -- move in id order, or skips the locked ones: no two moves can wait for each other.
 --
@@ -8,32 +8,43 @@
 -- that nobody but the caller brings into that condition.
 
 -- name: submit
--- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED).
-moved AS (
+-- submit: inserts new jobs, each due (QUEUED) or not yet (SCHEDULED). Where a job holds the unique
+-- key, none is inserted. Ids are given out in the order given, rows inserted in that of their
+-- unique keys: who has to wait for another's key holds none that the other waits for.
+given AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('job', 'id')) AS id, ordered.* FROM (
+        SELECT * FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (
+            job_metadata text, title text, method text, priority integer, parameters text,
+            queue text, processor text, cancellable_in text[], grace_seconds double precision,
+            timeout_seconds double precision, inactivity_seconds double precision,
+            idempotent boolean, attempts_max integer, retry_seconds double precision,
+            interrupt_seconds double precision, terminate_seconds double precision,
+            unique_key text, run_at bigint)) WITH ORDINALITY AS given (
+            job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
+            grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
+            retry_seconds, interrupt_seconds, terminate_seconds, unique_key, run_at, position)
+        ORDER BY position) AS ordered
+), moved AS (
     INSERT INTO job (
-        job_metadata, title, status, method, priority, parameters, queue, processor,
+        id, job_metadata, title, status, method, priority, parameters, queue, processor,
         cancellable_in, grace_seconds, timeout_seconds, inactivity_seconds, idempotent,
-        attempts_max, retry_seconds, interrupt_seconds, terminate_seconds, created_by,
-        created_at, modified_by, modified_at, run_at, queued_at)
+        attempts_max, retry_seconds, interrupt_seconds, terminate_seconds, unique_key,
+        created_by, created_at, modified_by, modified_at, run_at, queued_at)
+    OVERRIDING SYSTEM VALUE
     SELECT
-        job_metadata, title,
+        id, job_metadata, title,
         CASE WHEN due > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END,
         method, priority, parameters, queue, processor, cancellable_in, grace_seconds,
         timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
-        interrupt_seconds, terminate_seconds, :user_id, moment(), :user_id, moment(), coalesce(due, moment()),
-        CASE WHEN due > moment() THEN NULL ELSE moment() END
-    FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (
-        job_metadata text, title text, method text, priority integer, parameters text,
-        queue text, processor text, cancellable_in text[], grace_seconds double precision,
-        timeout_seconds double precision, inactivity_seconds double precision,
-        idempotent boolean, attempts_max integer, retry_seconds double precision,
-        interrupt_seconds double precision, terminate_seconds double precision, run_at bigint)) WITH ORDINALITY AS given (
-        job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
-        grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
-        retry_seconds, interrupt_seconds, terminate_seconds, run_at, position),
+        interrupt_seconds, terminate_seconds, unique_key, :user_id, moment(), :user_id, moment(),
+        coalesce(due, moment()), CASE WHEN due > moment() THEN NULL ELSE moment() END
+    FROM given,
         LATERAL (SELECT timestamptz 'epoch' + run_at * interval '1 millisecond' AS due) AS dated
-    ORDER BY position
-    RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence
+    ORDER BY job_metadata, unique_key, id
+    ON CONFLICT (job_metadata, unique_key)
+        WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING')
+        DO NOTHING
+    RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence, error
 );
 
 -- name: start
@@ -53,7 +64,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND locked.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: stage
@@ -67,7 +78,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: queue
@@ -82,7 +93,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status = 'QUEUEING'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: claim
@@ -100,7 +111,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status = 'QUEUED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: finish
@@ -119,7 +130,8 @@ ended AS MATERIALIZED (
     FROM locked JOIN ended USING (id)
     WHERE job.id = locked.id AND job.attempt = ended.attempt
         AND job.status = 'RUNNING' AND job.worker = :worker
-    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence
+    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence,
+        job.error
 );
 
 -- name: retry
@@ -138,7 +150,8 @@ ended AS MATERIALIZED (
     FROM locked JOIN ended USING (id)
     WHERE job.id = locked.id AND job.attempt = ended.attempt
         AND job.status = 'RUNNING' AND job.worker = :worker
-    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence
+    RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence,
+        job.error
 );
 
 -- name: rescue
@@ -155,15 +168,16 @@ locked AS MATERIALIZED (
         evidence = coalesce(evidence, 'WORKER_LOST'),
         queued_at = CASE WHEN again THEN moment() ELSE queued_at END,
         finished_at = CASE WHEN again THEN NULL ELSE moment() END,
-        error = CASE WHEN again THEN NULL ELSE
-            'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
+        error = CASE WHEN evidence IS NOT DISTINCT FROM 'NEVER_STARTED' THEN NULL WHEN again
+            THEN 'The worker was lost or gave the job up. The job is idempotent: it is started again.'
+            ELSE 'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
             END,
         worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM locked
     WHERE job.id = locked.id AND job.status = 'RUNNING' AND job.lease_expires_at <= moment()
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: cancel
@@ -183,7 +197,7 @@ locked AS MATERIALIZED (
                 AND locked.status = ANY(locked.cancellable_in))
         AND (locked.status <> 'RUNNING' OR :running_allowed)
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: settle
@@ -205,7 +219,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status = 'CANCELLING'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: miss
@@ -219,7 +233,7 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );
 
 -- name: fail
@@ -242,5 +256,5 @@ locked AS MATERIALIZED (
     FROM locked
     WHERE job.id = locked.id AND job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence
+        job.evidence, job.error
 );

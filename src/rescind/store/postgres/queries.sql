@@ -2,12 +2,14 @@
 -- SQLite's.
 
 -- name: record
--- The events of the rows that a move moved.
+-- The events of the rows that a move moved. What ended an attempt, or kept it from ever being
+-- made, says why; on the row it stands only until the next attempt.
 INSERT INTO job_event (
-    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence)
+    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence,
+    error)
 SELECT
     id, :move, from_status, to_status, moment(), :user_id, :by, :reason, :request_id, attempt,
-    evidence
+    evidence, CASE WHEN :move IN ('finish', 'retry', 'rescue', 'fail') THEN error END
 FROM moved ORDER BY id;
 
 -- name: moved
@@ -193,12 +195,29 @@ WHERE (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
     AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner);
 
 -- name: events
--- The moves of one job, in order.
-SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
+-- The moves of one job, in order, with the names of those who made them.
+SELECT job_event.*, name AS user_name FROM job_event
+LEFT JOIN user_account ON user_account.id = user_id
+WHERE job_id = :job_id ORDER BY job_event.id;
+
+-- name: unique_holders
+-- The jobs that hold these unique keys, and whether the reader may read them.
+SELECT
+    job.id, job_metadata, unique_key,
+    CAST(:reader AS bigint) IS NULL OR created_by = :reader AS readable
+FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS given (job_metadata text, unique_key text)
+JOIN job USING (job_metadata, unique_key)
+WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
 -- name: log_chunks
--- The kept chunks of one job's log, in order.
-SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+-- The kept chunks of one job's log, in order, from the one that holds a byte on. The key leads to
+-- it, so that following a log costs what is new in it.
+SELECT start_byte, text FROM job_log
+WHERE job_id = :job_id AND start_byte + bytes > :from_byte
+    AND start_byte >= coalesce((
+        SELECT max(start_byte) FROM job_log
+        WHERE job_id = :job_id AND start_byte <= :from_byte), 0)
+ORDER BY start_byte;
 
 -- name: register_worker!
 -- This worker lives.

@@ -117,6 +117,7 @@ CREATE TABLE job (
     progress_total     bigint,
     interrupt_seconds  double precision,
     terminate_seconds  double precision NOT NULL DEFAULT 0.25,
+    unique_key         text,
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK ((lease_expires_at IS NULL) = (worker IS NULL)),
@@ -131,6 +132,9 @@ CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
 CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
+-- CANCELLING is not among them: what is submitted for work that stops is new work.
+CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
+WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0]; END $$;
@@ -166,7 +170,8 @@ CREATE TABLE job_event (
     reason      text,
     request_id  text,
     attempt     integer NOT NULL,
-    evidence    text
+    evidence    text,
+    error       text                          -- of the attempt that the move ended
 );
 
 CREATE INDEX job_event_of_job ON job_event (job_id, id);

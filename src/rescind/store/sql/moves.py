@@ -1,6 +1,7 @@
 """The moves, and the writes of a run."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from rescind import limits
@@ -18,27 +19,37 @@ from rescind.model import (
     RunRef,
     RunRelease,
     RunRetry,
+    Submitted,
     Verdict,
 )
 from rescind.store.protocol import Channel
 from rescind.store.sql import keys, rows, versions
-from rescind.store.sql.statements import Statements, Transaction
+from rescind.store.sql.statements import Moved, Statements, Transaction
 
 
 class Moves(Statements):
     """Every write to jobs; see :class:`rescind.store.protocol.JobStore`."""
 
     def submit(
-        self, jobs: Sequence[NewJob], actor: Actor, *, once: Once[list[int]] | None = None
-    ) -> list[int]:
+        self,
+        jobs: Sequence[NewJob],
+        actor: Actor,
+        *,
+        reader: int | None = None,
+        once: Once[list[Submitted]] | None = None,
+    ) -> list[Submitted]:
         given = rows.to_json([rows.new_job(job) for job in jobs])
-        with self._write() as transaction:
-            keys.take(transaction, once)
-            moved = transaction.move(Move.SUBMIT, actor, jobs=given)
-            ids = [job_id for job_id, _ in moved]
-            keys.keep(transaction, once, ids)
+        unique = [name for name in map(_unique, jobs) if name is not None]
+        while True:
+            # A job that held a key may end between the two statements: then all begins anew.
+            with contextlib.suppress(_HolderGoneError), self._write() as transaction:
+                keys.take(transaction, once)
+                moved = transaction.move(Move.SUBMIT, actor, jobs=given)
+                submitted = _submitted(jobs, moved, _holders(transaction, unique, reader))
+                keys.keep(transaction, once, submitted)
+                break
         self._wake(moved)
-        return ids
+        return submitted
 
     def start(
         self,
@@ -192,6 +203,53 @@ class Moves(Statements):
     def check(self) -> None:
         with self._write() as transaction:
             transaction.run("check")
+
+
+class _HolderGoneError(Exception):
+    """The job that held a unique key has just ended."""
+
+
+_Unique = tuple[str, str]
+"""The name of a job metadata, and a unique key."""
+
+
+def _unique(job: NewJob) -> _Unique | None:
+    return None if job.unique_key is None else (job.metadata.name, job.unique_key)
+
+
+def _holders(
+    transaction: Transaction, unique: Sequence[_Unique], reader: int | None
+) -> dict[_Unique, tuple[int, bool]]:
+    """For each unique key the job that holds it, and whether the reader may read that."""
+    if not unique:
+        return {}
+    names = [{"job_metadata": name, "unique_key": key} for name, key in set(unique)]
+    found = transaction.rows("unique_holders", keys=rows.to_json(names), reader=reader)
+    return {(row["job_metadata"], row["unique_key"]): (row["id"], row["readable"]) for row in found}
+
+
+def _submitted(
+    jobs: Sequence[NewJob], moved: Moved, holders: Mapping[_Unique, tuple[int, bool]]
+) -> list[Submitted]:
+    """For each job its own id, in order, or who holds its unique key. Raises _HolderGoneError."""
+    new = {job_id for job_id, _ in moved}
+    held = {job_id for job_id, _ in holders.values()}
+    plain = iter(sorted(new - held))
+    submitted: list[Submitted] = []
+    for job in jobs:
+        unique = _unique(job)
+        if unique is None:
+            submitted.append(Submitted(next(plain)))
+            continue
+        if unique not in holders:
+            raise _HolderGoneError
+        job_id, readable = holders[unique]
+        if job_id in new:
+            new.discard(job_id)  # of a second item with this key it is the existing one
+            submitted.append(Submitted(job_id))
+        else:
+            submitted.append(Submitted(job_id if readable else None, existing=True))
+    return submitted
 
 
 def _statuses(transaction: Transaction, ids: Sequence[int], owner: int | None) -> dict[int, Status]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from rescind.model import (
+    Details,
     Event,
     Job,
     JobFilter,
@@ -63,6 +64,14 @@ class Reads(Statements):
             found = transaction.rows("job", job_id=job_id, owner=owner)
         return rows.to_job(found[0]) if found else None
 
+    def details(self, job_id: int, *, owner: int | None = None) -> Details | None:
+        with self._read() as transaction:
+            found = transaction.rows("job", job_id=job_id, owner=owner)
+            events = transaction.rows("events", job_id=job_id) if found else []
+        if not found:
+            return None
+        return Details(rows.to_job(found[0]), [rows.to_event(row) for row in events])
+
     def histories(
         self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
     ) -> JobPage:
@@ -91,9 +100,9 @@ class Reads(Statements):
             found = transaction.rows("events", job_id=job_id)
         return [rows.to_event(row) for row in found]
 
-    def log(self, job_id: int) -> list[StoredLogChunk]:
+    def log(self, job_id: int, *, from_byte: int = 0) -> list[StoredLogChunk]:
         with self._read() as transaction:
-            found = transaction.rows("log_chunks", job_id=job_id)
+            found = transaction.rows("log_chunks", job_id=job_id, from_byte=from_byte)
         return [rows.to_log_chunk(row) for row in found]
 
     def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:

@@ -46,6 +46,7 @@ def new_job(job: NewJob) -> dict[str, Any]:
         "method": job.method,
         "priority": job.priority,
         "parameters": to_json(job.parameters),
+        "unique_key": job.unique_key,
         "run_at": None if job.run_at is None else to_milliseconds(job.run_at),
     }
 

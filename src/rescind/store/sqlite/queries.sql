@@ -3,11 +3,13 @@
 -- moved, and `record` writes their events in the same transaction.
 
 -- name: submit
--- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED).
+-- submit: inserts new jobs in the order given, each due (QUEUED) or not yet (SCHEDULED). Where a
+-- job holds the unique key, none is inserted.
 INSERT INTO job (
     job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in,
     grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
-    interrupt_seconds, terminate_seconds, created_by, created_at, modified_by, modified_at, run_at, queued_at)
+    interrupt_seconds, terminate_seconds, unique_key, created_by, created_at, modified_by,
+    modified_at, run_at, queued_at)
 SELECT
     value ->> 'job_metadata', value ->> 'title',
     iif((value ->> 'run_at') > :now, 'SCHEDULED', 'QUEUED'),
@@ -15,11 +17,15 @@ SELECT
     value ->> 'processor', value ->> 'cancellable_in', value ->> 'grace_seconds',
     value ->> 'timeout_seconds', value ->> 'inactivity_seconds', value ->> 'idempotent',
     value ->> 'attempts_max', value ->> 'retry_seconds',
-    value ->> 'interrupt_seconds', value ->> 'terminate_seconds', :user_id, :now, :user_id, :now,
+    value ->> 'interrupt_seconds', value ->> 'terminate_seconds', value ->> 'unique_key',
+    :user_id, :now, :user_id, :now,
     coalesce(value ->> 'run_at', :now),
     iif((value ->> 'run_at') > :now, NULL, :now)
-FROM json_each(:jobs)
+FROM json_each(:jobs) WHERE true
 ORDER BY key
+ON CONFLICT (job_metadata, unique_key)
+    WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING')
+    DO NOTHING
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: start
@@ -107,8 +113,10 @@ UPDATE job SET
     evidence = coalesce(evidence, 'WORKER_LOST'),
     queued_at = iif(idempotent OR evidence IS 'NEVER_STARTED', :now, queued_at),
     finished_at = iif(idempotent OR evidence IS 'NEVER_STARTED', NULL, :now),
-    error = iif(idempotent OR evidence IS 'NEVER_STARTED', NULL,
-        'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'),
+    error = CASE WHEN evidence IS 'NEVER_STARTED' THEN NULL WHEN idempotent
+        THEN 'The worker was lost or gave the job up. The job is idempotent: it is started again.'
+        ELSE 'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
+        END,
     worker = NULL, lease_expires_at = NULL,
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
@@ -179,12 +187,16 @@ WHERE id IN (
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: record!
--- The events of the rows that a move returned.
+-- The events of the rows that a move returned. What ended an attempt, or kept it from ever being
+-- made, says why; on the row it stands only until the next attempt.
 INSERT INTO job_event (
-    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence)
+    job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence,
+    error)
 SELECT
     value ->> 0, :move, value ->> 1, value ->> 2, :now, :user_id, :by, :reason, :request_id,
-    value ->> 3, value ->> 4
+    value ->> 3, value ->> 4,
+    CASE WHEN :move IN ('finish', 'retry', 'rescue', 'fail')
+        THEN (SELECT error FROM job WHERE id = value ->> 0) END
 FROM json_each(:moved)
 ORDER BY key;
 
@@ -351,12 +363,27 @@ WHERE (:since IS NULL OR created_at >= :since)
     AND (:owner IS NULL OR created_by = :owner);
 
 -- name: events
--- The moves of one job, in order.
-SELECT * FROM job_event WHERE job_id = :job_id ORDER BY id;
+-- The moves of one job, in order, with the names of those who made them.
+SELECT job_event.*, name AS user_name FROM job_event
+LEFT JOIN user_account ON user_account.id = user_id
+WHERE job_id = :job_id ORDER BY job_event.id;
+
+-- name: unique_holders
+-- The jobs that hold these unique keys, and whether the reader may read them.
+SELECT job.id, job_metadata, unique_key, (:reader IS NULL OR created_by = :reader) AS readable
+FROM json_each(:keys) AS given JOIN job
+    ON job_metadata = given.value ->> 'job_metadata' AND unique_key = given.value ->> 'unique_key'
+WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
 -- name: log_chunks
--- The kept chunks of one job's log, in order.
-SELECT start_byte, text FROM job_log WHERE job_id = :job_id ORDER BY start_byte;
+-- The kept chunks of one job's log, in order, from the one that holds a byte on. The key leads to
+-- it, so that following a log costs what is new in it.
+SELECT start_byte, text FROM job_log
+WHERE job_id = :job_id AND start_byte + bytes > :from_byte
+    AND start_byte >= coalesce((
+        SELECT max(start_byte) FROM job_log
+        WHERE job_id = :job_id AND start_byte <= :from_byte), 0)
+ORDER BY start_byte;
 
 -- name: register_worker!
 -- This worker lives.

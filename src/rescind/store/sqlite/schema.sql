@@ -104,7 +104,7 @@ CREATE TABLE job (
     error              TEXT,
     result             TEXT,                  -- JSON
     progress_done      INTEGER,
-    progress_total     INTEGER, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25,
+    progress_total     INTEGER, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25, unique_key TEXT,
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK (lease_expires_at IS NULL OR worker IS NOT NULL),
@@ -119,6 +119,9 @@ CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
 CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
+-- CANCELLING is not among them: what is submitted for work that stops is new work.
+CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
+WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
 CREATE TRIGGER job_is_born BEFORE INSERT ON job
 WHEN NEW.status NOT IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
@@ -155,7 +158,7 @@ CREATE TABLE job_event (
     request_id  TEXT,
     attempt     INTEGER NOT NULL,
     evidence    TEXT
-) STRICT;
+, error TEXT) STRICT;
 
 CREATE INDEX job_event_of_job ON job_event (job_id, id);
 

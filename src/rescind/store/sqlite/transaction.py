@@ -92,7 +92,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("active", "idempotent"), bool),
+    **dict.fromkeys(("active", "idempotent", "readable"), bool),
     **dict.fromkeys(("cancellable_in", "permissions"), of_json),
     **dict.fromkeys(
         (

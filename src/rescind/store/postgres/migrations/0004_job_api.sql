@@ -1,4 +1,5 @@
--- Finished jobs are listed and pruned by their end; answers are kept for requests sent again.
+-- Finished jobs are listed and pruned by their end; answers are kept for requests sent again; a
+-- unique key keeps work from being submitted twice; events keep the error of each attempt.
 
 CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
 
@@ -15,3 +16,9 @@ CREATE TABLE idempotency_key (
 
 CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
 CREATE INDEX session_created ON session (created_at);
+
+ALTER TABLE job ADD COLUMN unique_key text;
+CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
+WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
+
+ALTER TABLE job_event ADD COLUMN error text;
