@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from rescind.api.description import description
 from rescind.api.http import Access, Route
+from rescind.api.routes import ROUTES
+from rescind.service.policy import Profile
 from rescind.wiring import ALL_ROUTES
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 OPEN = {
     ("POST", "/api/{version}/auth"): "signing in",
+    ("GET", "/openapi.json"): "the description of the API, the same for everyone",
     ("GET", "/healthz"): "one word",
     ("GET", "/readyz"): "one word",
     ("GET", "/rescind.css"): "the style sheet",
@@ -39,6 +43,18 @@ def test_a_cookie_changes_nothing_but_its_own_session() -> None:
         if route.access is Access.COOKIE and route.method != "GET"
     }
     assert changing == {"/sign-in", "/sign-out"}
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_the_description_and_the_table_of_routes_name_the_same(profile: Profile) -> None:
+    described = {
+        (method.upper(), path)
+        for path, operations in description(profile)["paths"].items()
+        for method in operations
+    }
+    assert described == {
+        (route.method, route.path) for route in ROUTES if profile in route.profiles
+    }
 
 
 @pytest.mark.parametrize("route", ALL_ROUTES, ids=lambda route: f"{route.method} {route.path}")

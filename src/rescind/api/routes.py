@@ -1,7 +1,7 @@
 """The table of the API's routes. What is not here does not exist."""
 
 from rescind import limits
-from rescind.api import auth, jobs, lists, probes
+from rescind.api import auth, description, jobs, lists, probes
 from rescind.api.http import Access, Pool, Route
 from rescind.service.policy import Profile
 
@@ -96,6 +96,13 @@ ROUTES: tuple[Route, ...] = (
     Route(method="GET", path="/api", handler=auth.versions, access=Access.SESSION),
     Route(method="GET", path="/api/", handler=auth.versions, access=Access.SESSION),
     Route(method="GET", path=_API, handler=auth.versions, access=Access.SESSION),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=description.openapi,
+        access=Access.OPEN,
+        ours=True,
+    ),
     Route(method="GET", path="/healthz", handler=probes.healthz, access=Access.OPEN, ours=True),
     Route(method="GET", path="/readyz", handler=probes.readyz, access=Access.OPEN, ours=True),
 )

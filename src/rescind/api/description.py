@@ -1,0 +1,306 @@
+"""The description of the API (OpenAPI 3.1), served at ``/openapi.json``.
+
+It is written by hand, before the handlers: what it says is meant. Tests hold it against the table
+of routes, and real answers against it.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import msgspec
+
+from rescind import limits
+from rescind.api.http import Context, Request, Text
+from rescind.api.shapes import COUNT, SCHEMAS, TEXT, Schema, ref
+from rescind.service.policy import Profile
+from rescind.wire.listing import HISTORY_STATUSES, MONITOR_STATUSES
+
+_OPENAPI = "3.1.0"
+Operation = dict[str, Any]
+
+
+def openapi(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
+    """What can be asked for in this profile."""
+    body = msgspec.json.encode(description(context.profile)).decode()
+    return Text(text=f"{body}\n", content_type="application/json")
+
+
+def description(profile: Profile) -> dict[str, Any]:
+    """The whole description, for a profile."""
+    paths = {
+        path: {method: operation for method, operation in operations.items() if operation}
+        for path, operations in _PATHS.items()
+        if profile is Profile.OPEN or path not in _OPEN_ALONE
+    }
+    return {
+        "openapi": _OPENAPI,
+        "info": {
+            "title": "Rescind",
+            "version": metadata.version("rescind"),
+            "description": "A durable job service whose cancel is kept. It speaks the Vault Jobs "
+            "API; what is Rescind's own says so. Answers come with HTTP 200 whether they succeed "
+            "or fail: read responseStatus.",
+        },
+        "security": [{"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "a session id, alone or after Bearer",
+                }
+            },
+        },
+    }
+
+
+def _in(place: str, name: str, schema: Schema, text: str) -> dict[str, Any]:
+    required = {"required": True} if place == "path" else {}
+    return {"name": name, "in": place, "schema": schema, "description": text, **required}
+
+
+_VERSION = _in("path", "version", ref("Version"), "an API version")
+_JOB_ID = _in("path", "job_id", {"type": "integer", "minimum": 0}, "a job's id")
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+_LIMIT: Schema = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": limits.PAGE_JOBS_MAX,
+    "default": limits.PAGE_JOBS_DEFAULT,
+}
+_WINDOW = [
+    _in("query", "limit", _LIMIT, "how many"),
+    _in("query", "offset", {**COUNT, "maximum": limits.PAGE_OFFSET_MAX, "default": 0}, "from 0"),
+]
+_KEY: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": limits.IDEMPOTENCY_KEY_CHARACTERS_MAX,
+    "pattern": "^[ -~]+$",
+}
+_AGAIN = _in("header", "Idempotency-Key", _KEY, "sent again with it, a request does nothing twice")
+_DETAIL = _in(
+    "header",
+    "X-Rescind-Detail",
+    {"type": "string", "enum": ["true", "false"]},
+    "profile open: whether to add outcome codes",
+)
+_REASON = _in(
+    "header",
+    "X-Rescind-Reason",
+    {"type": "string", "maxLength": limits.REASON_CHARACTERS_MAX, "pattern": "^[ -~]*$"},
+    "kept with the event",
+)
+
+
+def _filters(statuses: Sequence[str], dates: str) -> list[dict[str, Any]]:
+    return [
+        _in("query", "start_date", _INSTANT, f"inclusive: {dates}"),
+        _in("query", "end_date", _INSTANT, f"inclusive: {dates}"),
+        _in("query", "status", {"type": "string", "enum": list(statuses)}, "all if absent"),
+        *_WINDOW,
+    ]
+
+
+def _answers(shape: str) -> dict[str, Any]:
+    schema = {"oneOf": [ref(shape), ref("Failure"), ref("Exception")]}
+    nothing = {"application/json": {"schema": ref("Failure")}, "application/xml": {}}
+    return {
+        "200": {
+            "description": "done, or refused: read responseStatus",
+            "headers": {
+                "X-VaultAPI-ExecutionId": {"schema": TEXT, "description": "the request's id"},
+                "X-VaultAPI-Status": {"schema": TEXT, "description": "the responseStatus"},
+            },
+            "content": {"application/json": {"schema": schema}, "application/xml": {}},
+        },
+        "404": {"description": "MALFORMED_URL: nothing is there", "content": nothing},
+    }
+
+
+def _text(text: str, **headers: str) -> dict[str, Any]:
+    described = {name: {"schema": TEXT, "description": about} for name, about in headers.items()}
+    return {"description": text, "headers": described, "content": {"text/plain": {"schema": TEXT}}}
+
+
+def _items(shape: str) -> dict[str, Any]:
+    """A JSON array, or CSV with the same fields as its columns."""
+    return {
+        "required": True,
+        "content": {name: {"schema": ref(shape)} for name in ("application/json", "text/csv")},
+    }
+
+
+def _operation(
+    name: str, summary: str, answers: dict[str, Any], *parameters: dict[str, Any], **more: Any
+) -> Operation:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": answers,
+        **more,
+    }
+
+
+_OPEN: Mapping[str, Any] = {"security": []}
+_JOBS = "/api/{version}/services/jobs"
+
+
+def _list_of(name: str, title: str, text: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    answers = _answers(title)
+    return {
+        "get": _operation(name, text, answers, _VERSION, *parameters),
+        "post": _operation(f"{name}_by_post", text, answers, _VERSION, *parameters),
+    }
+
+
+_PATHS: Mapping[str, Mapping[str, Operation]] = {
+    f"{_JOBS}/actions/cancel": {
+        "post": _operation(
+            "cancel",
+            "Cancel jobs (since v25.3)",
+            _answers("Cancelled"),
+            *(_VERSION, _AGAIN, _DETAIL, _REASON),
+            requestBody=_items("CancelItems"),
+        )
+    },
+    _JOBS: {
+        "post": _operation(
+            "submit",
+            "Submit jobs (Rescind's own)",
+            _answers("Submitted"),
+            *(_VERSION, _AGAIN, _REASON),
+            requestBody=_items("SubmitItems"),
+        )
+    },
+    f"{_JOBS}/start_now/{{job_id}}": {
+        "post": _operation(
+            "start_now",
+            "Let a SCHEDULED job run now",
+            _answers("Started"),
+            *(_VERSION, _JOB_ID, _AGAIN, _DETAIL, _REASON),
+        )
+    },
+    f"{_JOBS}/histories": _list_of(
+        "histories",
+        "Histories",
+        "Finished jobs, newest first",
+        _filters([*HISTORY_STATUSES], "of the end"),
+    ),
+    f"{_JOBS}/monitors": _list_of(
+        "monitors",
+        "Monitors",
+        "Jobs that are not finished, in the order of their start",
+        _filters([*MONITOR_STATUSES], "of the creation"),
+    ),
+    f"{_JOBS}/{{job_id}}": {
+        "get": _operation("status", "A job's status", _answers("JobStatus"), _VERSION, _JOB_ID)
+    },
+    f"{_JOBS}/{{job_id}}/tasks": {
+        "get": _operation(
+            "tasks", "The tasks of an SDK job", _answers("Tasks"), _VERSION, _JOB_ID, *_WINDOW
+        )
+    },
+    f"{_JOBS}/{{job_id}}/details": {
+        "get": _operation(
+            "details",
+            "All that is known of a job, and its moves (Rescind's own, profile open)",
+            _answers("Details"),
+            *(_VERSION, _JOB_ID),
+        )
+    },
+    f"{_JOBS}/{{job_id}}/log": {
+        "get": _operation(
+            "log",
+            "A job's log as text (Rescind's own)",
+            {
+                **_answers("Failure"),
+                "200": {
+                    **_text(
+                        "the log from the byte on, or a refusal",
+                        **{
+                            "X-Rescind-Log-Next": "the next `from`",
+                            "X-Rescind-Log-End": "`true`: the job has ended",
+                        },
+                    ),
+                    "content": {
+                        "text/plain": {"schema": TEXT},
+                        "application/json": {
+                            "schema": {"oneOf": [ref("Failure"), ref("Exception")]}
+                        },
+                        "application/xml": {},
+                    },
+                },
+            },
+            _VERSION,
+            _JOB_ID,
+            _in(
+                "query",
+                "from",
+                {**COUNT, "maximum": limits.LOG_POSITION_MAX, "default": 0},
+                "a byte, counted from the first that was ever logged",
+            ),
+        )
+    },
+    "/api/{version}/auth": {
+        "post": _operation(
+            "sign_in",
+            "Open a session",
+            _answers("SignedIn"),
+            _VERSION,
+            **_OPEN,
+            requestBody={
+                "required": True,
+                "content": {
+                    "application/x-www-form-urlencoded": {"schema": ref("Credentials")},
+                    "multipart/form-data": {"schema": ref("Credentials")},
+                },
+            },
+        )
+    },
+    "/api/{version}/keep-alive": {
+        "post": _operation("keep_alive", "Count the session as used", _answers("Done"), _VERSION)
+    },
+    "/api/{version}/session": {
+        "delete": _operation("sign_out", "End this session", _answers("Done"), _VERSION)
+    },
+    "/api/{version}/objects/users/me": {
+        "get": _operation("me", "Who is signed in", _answers("Me"), _VERSION)
+    },
+    "/api": {"get": _operation("versions", "The API's versions", _answers("Versions"))},
+    "/api/": {"get": _operation("versions_below", "The API's versions", _answers("Versions"))},
+    "/api/{version}": {
+        "get": _operation(
+            "versions_of_version", "The API's versions", _answers("Versions"), _VERSION
+        )
+    },
+    "/healthz": {
+        "get": _operation(
+            "healthz", "Whether the process lives", {"200": _text("it does")}, **_OPEN
+        )
+    },
+    "/readyz": {
+        "get": _operation(
+            "readyz",
+            "Whether it can serve",
+            {"200": _text("it can"), "503": _text("it cannot")},
+            **_OPEN,
+        )
+    },
+    "/openapi.json": {
+        "get": _operation(
+            "openapi",
+            "This description",
+            {"200": {"description": "OpenAPI", "content": {"application/json": {}}}},
+            **_OPEN,
+        )
+    },
+}
+
+_OPEN_ALONE = frozenset({f"{_JOBS}/{{job_id}}/details"})
+"""What profile vault does not have."""
