@@ -174,7 +174,10 @@ class Storm:
                 below = [pid for pid in descendants(runner.process.pid) if is_kind(pid, kind)]
                 if not below:
                     return
-                os.kill(self.random.choice(below), signal.SIGKILL)
+                try:
+                    os.kill(self.random.choice(below), signal.SIGKILL)
+                except ProcessLookupError:
+                    return  # a run that has ended meanwhile
         self.kills[kind] += 1
 
     def wake(self, now: float) -> None:

@@ -45,9 +45,9 @@ def new_job(**changes: object) -> NewJob:
     return NewJob(**fields)  # type: ignore[arg-type]  # a test's keywords
 
 
-def submit_all(store: Store, jobs: Sequence[NewJob], actor: Actor = USER) -> list[int]:
-    """The ids of jobs of which none has a unique key."""
-    submitted = store.submit(jobs, actor)
+def submit_all(store: Store, jobs: Sequence[NewJob], actor: Actor | None = None) -> list[int]:
+    """The ids of new jobs; whose unique keys nobody holds."""
+    submitted = store.submit(jobs, actor or USER)
     assert not any(job.existing for job in submitted)
     return [job.id for job in submitted if job.id is not None]
 
