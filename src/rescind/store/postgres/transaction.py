@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import Moved
+from rescind.store.sql.statements import Moved, fitted
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -58,16 +58,23 @@ class PostgresTransaction:
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.rows`."""
-        return self._execute(sql(name), **parameters).fetchall()
+        text = sql(name)
+        fits = fitted(text, parameters)
+        # What has optional lines is planned for its parameters: how many rows there are of a
+        # status, or of a day, makes all the difference.
+        prepare = False if "-- if" in text else None
+        return self._execute(fits, prepare=prepare, **parameters).fetchall()
 
     def run(self, name: str, /, **parameters: Any) -> None:
         """See :meth:`Transaction.run`."""
         self._execute(sql(name), **parameters)
 
-    def _execute(self, text: str, /, **parameters: Any) -> psycopg.Cursor[dict[str, Any]]:
+    def _execute(
+        self, text: str, /, *, prepare: bool | None = None, **parameters: Any
+    ) -> psycopg.Cursor[dict[str, Any]]:
         arrays = {
             name: list(value) for name, value in parameters.items() if isinstance(value, tuple)
         }
         return self._connection.cursor(row_factory=dict_row).execute(
-            text.encode(), {**parameters, **arrays, **self._always}
+            text.encode(), {**parameters, **arrays, **self._always}, prepare=prepare
         )

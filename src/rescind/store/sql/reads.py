@@ -75,20 +75,27 @@ class Reads(Statements):
     def histories(
         self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
     ) -> JobPage:
-        return self._page("histories", wanted, limit=limit, offset=offset, owner=owner)
-
-    def monitors(self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None) -> JobPage:
-        return self._page("monitors", wanted, limit=limit, offset=offset, owner=owner)
-
-    def _page(
-        self, name: str, wanted: JobFilter, *, limit: int, offset: int, owner: int | None
-    ) -> JobPage:
-        """A page and its total, of one moment."""
         filters = {**structs.asdict(wanted), "owner": owner}
         with self._read() as transaction:
+            if wanted.until is not None:
+                [last] = transaction.rows("last_finish")
+                if last["at"] is not None and last["at"] <= wanted.until:
+                    filters["until"] = None
+            [counted] = transaction.rows("histories_total", **filters)
+            total: int = counted["total"]
+            newest = filters["until"] is None and owner is None
+            if wanted.since is not None and total < offset + limit:
+                newest = False  # looking for more than there are would lead along all ids
+            name = "histories" if newest else "histories_between"
             found = transaction.rows(name, **filters, limit=limit, offset=offset)
-            [row] = transaction.rows(f"{name}_total", **filters)
-        return JobPage(jobs=[rows.to_summary(job) for job in found], total=row["total"])
+        return JobPage(jobs=[rows.to_summary(job) for job in found], total=total)
+
+    def monitors(self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None) -> JobPage:
+        filters = {**structs.asdict(wanted), "owner": owner}
+        with self._read() as transaction:
+            [counted] = transaction.rows("monitors_total", **filters)
+            found = transaction.rows("monitors", **filters, limit=limit, offset=offset)
+        return JobPage(jobs=[rows.to_summary(job) for job in found], total=counted["total"])
 
     def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:
         with self._read() as transaction:

@@ -1,5 +1,6 @@
 """How named statements are run; each database has its own way, behind these two protocols."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -22,6 +23,16 @@ _WAKES: Mapping[Status, Channel] = {
 """Who wants to know that a job has come to stand there."""
 
 
+_OPTIONAL = re.compile(r"^.*-- if (\w+)$\n?", re.MULTILINE)
+
+
+def fitted(text: str, parameters: Mapping[str, Any]) -> str:
+    """A statement without its optional lines: one that ends in ``-- if name`` stands only where
+    that parameter is given. The database plans what is asked for, not what might be.
+    """
+    return _OPTIONAL.sub(lambda line: line[0] if parameters.get(line[1]) is not None else "", text)
+
+
 class Transaction(Protocol):
     """One transaction. Parameters are Python values: lists and lists of dicts are sets, and
     timedeltas lengths of time.
@@ -32,7 +43,7 @@ class Transaction(Protocol):
         ...
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
-        """Run a statement; what it returns."""
+        """Run a statement, :func:`fitted` to its parameters; what it returns."""
         ...
 
     def run(self, name: str, /, **parameters: Any) -> None:

@@ -303,26 +303,46 @@ WHERE id < :below AND (:owner IS NULL OR created_by = :owner)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: histories
--- A page of the finished jobs, newest first.
+-- A page of the finished jobs, newest first, along their ids: for when the newest are among them:
+-- the plus keeps them from being looked for by their end.
 SELECT
     id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
     finished_at
 FROM job
 WHERE finished_at IS NOT NULL
-    AND (:since IS NULL OR finished_at >= :since)
-    AND (:until IS NULL OR finished_at <= :until)
-    AND (:status IS NULL OR status = :status)
-    AND (:owner IS NULL OR created_by = :owner)
+    AND +finished_at >= :since -- if since
+    AND status = :status -- if status
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
+
+-- name: histories_between
+-- The same for when the newest are not among them, or may not be: first their ids, from an index
+-- that has all that is asked for. The plus keeps them from being looked for along the ids.
+SELECT
+    id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
+    finished_at
+FROM job WHERE id IN (
+    SELECT id FROM job
+    WHERE finished_at IS NOT NULL
+        AND finished_at >= :since -- if since
+        AND finished_at <= :until -- if until
+        AND status = :status -- if status
+        AND created_by = :owner -- if owner
+    ORDER BY +id DESC LIMIT :limit OFFSET :offset)
+ORDER BY id DESC;
 
 -- name: histories_total
 -- How many finished jobs there are in all.
 SELECT count(*) AS total FROM job
 WHERE finished_at IS NOT NULL
-    AND (:since IS NULL OR finished_at >= :since)
-    AND (:until IS NULL OR finished_at <= :until)
-    AND (:status IS NULL OR status = :status)
-    AND (:owner IS NULL OR created_by = :owner);
+    AND finished_at >= :since -- if since
+    AND finished_at <= :until -- if until
+    AND status = :status -- if status
+    AND created_by = :owner -- if owner
+;
+
+-- name: last_finish
+-- When the last job finished.
+SELECT max(finished_at) AS at FROM job WHERE finished_at IS NOT NULL;
 
 -- name: monitors
 -- A page of the jobs that are not finished, by their start. Each branch has an index of its own.
@@ -337,10 +357,11 @@ SELECT
     id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
     finished_at
 FROM unfinished
-WHERE (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at <= :until)
-    AND (:status IS NULL OR status = :status)
-    AND (:owner IS NULL OR created_by = :owner)
+WHERE true
+    AND created_at >= :since -- if since
+    AND created_at <= :until -- if until
+    AND status = :status -- if status
+    AND created_by = :owner -- if owner
 ORDER BY
     CASE WHEN status IN ('SCHEDULED', 'QUEUEING', 'QUEUED') THEN run_at
         ELSE coalesce(started_at, run_at) END,
@@ -357,10 +378,12 @@ WITH unfinished AS (
     UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
 )
 SELECT count(*) AS total FROM unfinished
-WHERE (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at <= :until)
-    AND (:status IS NULL OR status = :status)
-    AND (:owner IS NULL OR created_by = :owner);
+WHERE true
+    AND created_at >= :since -- if since
+    AND created_at <= :until -- if until
+    AND status = :status -- if status
+    AND created_by = :owner -- if owner
+;
 
 -- name: events
 -- The moves of one job, in order, with the names of those who made them.

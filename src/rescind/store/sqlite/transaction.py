@@ -12,7 +12,7 @@ from rescind.clock import Clock, from_milliseconds, to_milliseconds
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
 from rescind.store.sql.rows import Row, of_json, to_json
-from rescind.store.sql.statements import Moved
+from rescind.store.sql.statements import Moved, fitted
 
 _QUERIES = aiosql.from_str(
     resources.files(__package__).joinpath("queries.sql").read_text(),
@@ -74,7 +74,8 @@ class SqliteTransaction:
 
     def _execute(self, name: str, /, **parameters: Any) -> apsw.Cursor:
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
-        return self._connection.execute(sql(name), {**values, "now": self._now})
+        text = fitted(sql(name), parameters)
+        return self._connection.execute(text, {**values, "now": self._now})
 
 
 def _adapted(value: Any) -> Any:

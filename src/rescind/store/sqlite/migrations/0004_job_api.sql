@@ -1,7 +1,10 @@
 -- Finished jobs are listed and pruned by their end; answers are kept for requests sent again; a
 -- unique key keeps work from being submitted twice; events keep the error of each attempt.
 
-CREATE INDEX job_finished ON job (finished_at, id) WHERE finished_at IS NOT NULL;
+-- Lists of finished jobs, and their totals, are read off these alone: paid once, at the ending.
+CREATE INDEX job_finished ON job (finished_at, id, status, created_by)
+WHERE finished_at IS NOT NULL;
+CREATE INDEX job_ended ON job (status, id) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE idempotency_key (
     user_id      INTEGER NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
