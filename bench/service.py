@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -14,15 +15,27 @@ JOBS = "/api/v26.1/services/jobs"
 
 
 class Service:
-    """On SQLite, in ``folder``, with job modules that lie in ``paths``."""
+    """In ``folder``, on a new SQLite database or on one whose first user has ``password``, with
+    job modules that lie in ``paths``.
+    """
 
-    def __init__(self, folder: str, module: str, paths: Sequence[Path], *options: str) -> None:
+    def __init__(
+        self,
+        folder: str,
+        module: str | None,
+        paths: Sequence[Path],
+        *options: str,
+        database: str | None = None,
+        password: str | None = None,
+    ) -> None:
         found = [*map(str, paths), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "rescind.cli", "serve", "--port", "0"),
-                *("--first-administrator", "--database", f"sqlite:///{folder}/bench.db"),
-                *("--jobs", module, *options),
+                *("--database", database or f"sqlite:///{folder}/bench.db"),
+                *(() if password else ("--first-administrator",)),
+                *(("--jobs", module) if module else ("--no-worker",)),
+                *options,
             ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))},
@@ -36,12 +49,22 @@ class Service:
             said += line
             if "actions/cancel" in line:
                 break
-        [address] = re.findall(r"ready at (\S+)", said)
-        [password] = re.findall(r"password: (\S+)", said)
-        self._client = httpx2.Client(base_url=address, timeout=60)
+        [self.address] = re.findall(r"ready at (\S+)", said)
+        if password is None:
+            [password] = re.findall(r"password: (\S+)", said)
+        self._client = httpx2.Client(base_url=self.address, timeout=60)
         form = {"username": "admin", "password": password}
-        session = self._client.post("/api/v26.1/auth", data=form).json()["sessionId"]
-        self._client.headers["Authorization"] = session
+        self.session = self._client.post("/api/v26.1/auth", data=form).json()["sessionId"]
+        self._client.headers["Authorization"] = self.session
+
+    def request(self, method: str, path: str, json: object = None) -> tuple[float, dict[str, Any]]:
+        """Seconds, and a successful answer."""
+        began = time.perf_counter()
+        answer = self._client.request(method, path, json=json)
+        seconds = time.perf_counter() - began
+        payload: dict[str, Any] = answer.json()
+        assert payload["responseStatus"] == "SUCCESS", payload
+        return seconds, payload
 
     def submit(self, name: str, **parameters: object) -> int:
         items = [{"job_metadata": name, "parameters": parameters}]

@@ -1,0 +1,149 @@
+"""How long lists take in a full database, and cancels beside those who read them.
+
+Beside each figure its floor in the same run: an authenticated request that asks for one row. In a
+month's database (``--finished``, ``--unfinished``), on SQLite and on PostgreSQL:
+
+    .venv/bin/python bench/lists.py
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from full import fill_postgres, fill_sqlite
+from service import JOBS, Service
+
+from postgres import Server
+from rescind.clock import SystemClock
+from rescind.service import accounts
+from rescind.service.policy import Permission
+from rescind.store.postgres.store import PostgresStore
+from rescind.store.protocol import Store
+from rescind.store.sqlite.migration import migrate
+from rescind.store.sqlite.store import SqliteStore
+
+PASSWORD = "correct horse battery"
+FLOOR = "/api/v26.1/objects/users/me"
+READERS = 16
+
+
+def requests() -> dict[str, str]:
+    """What is asked for, by what it is called."""
+
+    def day(days_ago: float) -> str:
+        return (datetime.now(UTC) - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    histories, monitors = f"{JOBS}/histories", f"{JOBS}/monitors"
+    return {
+        "floor: users/me": FLOOR,
+        "histories": histories,
+        "histories, success": f"{histories}?status=success",
+        "histories, cancelled": f"{histories}?status=cancelled",
+        "histories, failed_to_run (none)": f"{histories}?status=failed_to_run",
+        "histories, last day": f"{histories}?start_date={day(1)}",
+        "histories, a day long ago": f"{histories}?start_date={day(25)}&end_date={day(24)}",
+        "histories, last day, cancelled": f"{histories}?start_date={day(1)}&status=cancelled",
+        "histories, but the last 15 days": f"{histories}?end_date={day(15)}",
+        "monitors": monitors,
+        "monitors, scheduled": f"{monitors}?status=scheduled",
+        "monitors, last day": f"{monitors}?start_date={day(1)}",
+    }
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    """p50 and p99 in milliseconds."""
+    ordered = sorted(seconds)
+    return tuple(1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))  # type: ignore[return-value]
+
+
+def lists(service: Service, rounds: int) -> None:
+    for name, path in requests().items():
+        taken = [service.request("GET", path) for _ in range(rounds + 5)][5:]
+        p50, p99 = percentiles([seconds for seconds, _ in taken])
+        details = taken[0][1].get("responseDetails", {"total": ""})
+        print(f"  {name:34} {p50:8.1f} {p99:8.1f}   {details['total']}", flush=True)
+
+
+def cancels(service: Service, rounds: int, what: str) -> None:
+    """One scheduled job is submitted and cancelled at a time; the cancel is measured."""
+    item = {"job_metadata": "bench__c", "run_date": "2099-01-01T00:00:00Z"}
+    seconds = []
+    for _ in range(rounds):
+        _, answer = service.request("POST", JOBS, [item])
+        job_id = answer["data"][0]["data"]["id"]
+        taken, _ = service.request("POST", f"{JOBS}/actions/cancel", [{"job_id": job_id}])
+        seconds.append(taken)
+    p50, p99 = percentiles(seconds)
+    print(f"  {what:34} {p50:8.1f} {p99:8.1f}", flush=True)
+
+
+@contextmanager
+def readers(service: Service, path: str) -> Iterator[None]:
+    """So many clients that ask again and again."""
+    command = [sys.executable, str(Path(__file__).parent / "reader.py"), service.address, path]
+    environment = {**os.environ, "SESSION": service.session}
+    clients = [subprocess.Popen(command, env=environment) for _ in range(READERS)]
+    time.sleep(2)  # until all of them ask
+    yield
+    for client in clients:
+        client.terminate()
+    for client in clients:
+        client.wait()
+
+
+def prepare(store: Store) -> None:
+    """An administrator, and a job that can be submitted."""
+    from store.harness import metadata, register  # noqa: PLC0415 - of the tests
+
+    accounts.add_user(store, "admin", PASSWORD, frozenset(Permission))
+    register(store, metadata(name="bench__c"))
+    store.close()
+
+
+def measure(name: str, folder: str, database: str, rounds: int) -> None:
+    print(f"{name}: milliseconds, p50 and p99; total", flush=True)
+    service = Service(folder, None, [], database=database, password=PASSWORD)
+    lists(service, rounds)
+    for _ in range(2):
+        cancels(service, rounds, "cancel of one job, idle")
+        with readers(service, f"{JOBS}/histories"):
+            cancels(service, rounds, f"the same beside {READERS} of histories")
+        with readers(service, FLOOR):
+            cancels(service, rounds, f"the same beside {READERS} of the floor")
+    service.end()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--finished", type=int, default=1_000_000)
+    parser.add_argument("--unfinished", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"])
+    given = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        if "sqlite" in given.stores:
+            path = Path(folder) / "bench.db"
+            migrate(path)
+            prepare(SqliteStore(path, SystemClock()))
+            fill_sqlite(str(path), given.finished, given.unfinished)
+            measure("SQLite", folder, f"sqlite:///{path}", given.rounds)
+        if "postgres" in given.stores:
+            server = Server()
+            with server.database() as url:
+                prepare(PostgresStore(url))
+                fill_postgres(url, given.finished, given.unfinished)
+                measure("PostgreSQL", folder, url, given.rounds)
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
