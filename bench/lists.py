@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,10 +19,13 @@ from tempfile import TemporaryDirectory
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
+import apsw
+import psycopg
 from full import fill_postgres, fill_sqlite
 from service import JOBS, Service
 
 from postgres import Server
+from rescind import limits
 from rescind.clock import SystemClock
 from rescind.service import accounts
 from rescind.service.policy import Permission
@@ -30,10 +33,15 @@ from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
 from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
+from store.harness import USER, metadata, new_job, register
 
 PASSWORD = "correct horse battery"
 FLOOR = "/api/v26.1/objects/users/me"
 READERS = 16
+ENDINGS = 30
+AT_ONCE = limits.CANCEL_BATCH_JOBS_MAX
+JOB = metadata(name="bench__c")
+LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def requests() -> dict[str, str]:
@@ -100,12 +108,33 @@ def readers(service: Service, path: str) -> Iterator[None]:
         client.wait()
 
 
+def endings(store: Store, drop: Callable[[str], None], rounds: int) -> None:
+    """What the indexes of finished jobs cost those who end: a cancel of many jobs, and their
+    settling, beside the same without the indexes.
+    """
+    for what in (f"{AT_ONCE} jobs", "the same without the indexes of lists"):
+        cancelling, settling = [], []
+        for _ in range(rounds):
+            jobs = store.submit([new_job(metadata=JOB, run_at=LATER)] * AT_ONCE, USER)
+            ids = [job.id or 0 for job in jobs]
+            began = time.perf_counter()
+            store.cancel(ids, USER, running_allowed=True, owner=None)
+            between = time.perf_counter()
+            assert len(store.settle(USER, limit=AT_ONCE)) == AT_ONCE
+            cancelling.append(between - began)
+            settling.append(time.perf_counter() - between)
+        for verb, seconds in (("cancel", cancelling), ("settle", settling)):
+            p50, p99 = percentiles(seconds)
+            print(f"  {f'{verb} {what}':48} {p50:8.1f} {p99:8.1f}", flush=True)
+        for index in ("job_finished", "job_ended"):
+            drop(f"DROP INDEX IF EXISTS {index}")
+    store.close()
+
+
 def prepare(store: Store) -> None:
     """An administrator, and a job that can be submitted."""
-    from store.harness import metadata, register  # noqa: PLC0415 - of the tests
-
     accounts.add_user(store, "admin", PASSWORD, frozenset(Permission))
-    register(store, metadata(name="bench__c"))
+    register(store, JOB)
     store.close()
 
 
@@ -136,12 +165,18 @@ def main() -> None:
             prepare(SqliteStore(path, SystemClock()))
             fill_sqlite(str(path), given.finished, given.unfinished)
             measure("SQLite", folder, f"sqlite:///{path}", given.rounds)
+            connection = apsw.Connection(str(path))
+            endings(SqliteStore(path, SystemClock()), connection.execute, ENDINGS)
+            connection.close()
         if "postgres" in given.stores:
             server = Server()
             with server.database() as url:
                 prepare(PostgresStore(url))
                 fill_postgres(url, given.finished, given.unfinished)
                 measure("PostgreSQL", folder, url, given.rounds)
+                with psycopg.connect(url, autocommit=True) as connection:
+                    drop = lambda text: connection.execute(text.encode())  # noqa: E731
+                    endings(PostgresStore(url), drop, ENDINGS)
             server.stop()
 
 
