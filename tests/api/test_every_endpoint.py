@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD
+from process.conftest import show
 from rescind.api.http import Context
 from rescind.api.routes import ROUTES
 from rescind.lifecycle import Status
@@ -52,7 +53,7 @@ def test_every_endpoint_answers_in_every_format(
         more = bodies.get((method, path), dict)()
         return api.request(method, path, headers={**session, "Accept": accept}, **more)
 
-    print(f"\nprofile {context.profile}")
+    show(f"profile {context.profile}")
     for route in ROUTES:
         said = ask(route.method, route.path, "application/json")
         if context.profile not in route.profiles:
@@ -72,4 +73,4 @@ def test_every_endpoint_answers_in_every_format(
             assert (root.tag, root.findtext("responseStatus")) == ("ApiRestResult", "SUCCESS")
             assert [element.tag for element in root] == keys
             found = f"JSON and XML: {', '.join(keys)}"
-        print(f"  {route.method:6} {route.path:50} {found}")
+        show(f"  {route.method:6} {route.path:50} {found}")
