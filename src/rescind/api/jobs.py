@@ -90,24 +90,12 @@ def _status(request: Request, job: Job) -> dict[str, Any]:
         "status": job.status,
         "method": job.method,
         "links": [link],
-        "progress": _progress(job),
         "created_by": job.created_by,
         "created_date": format_instant(job.created_at),
         "run_start_date": format_instant(job.run_start_at),
         "run_end_date": job.finished_at and format_instant(job.finished_at),
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _progress(job: Job) -> list[dict[str, Any]] | None:
-    """How much of what a job set out to do is done, as Vault counts the tasks of an SDK job; None
-    for a job that does not say.
-    """
-    if job.progress_done is None or job.progress_total is None:
-        return None
-    left = job.progress_total - job.progress_done
-    sizes = {"SUCCESS": job.progress_done, "QUEUED": max(0, left)}
-    return [{"state": state, "size": size} for state, size in sizes.items() if size]
 
 
 def _done(payload: Payload, answered: Answered[Any]) -> Answer:

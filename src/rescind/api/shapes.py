@@ -201,12 +201,11 @@ SCHEMAS: Mapping[str, Schema] = {
     "JobStatus": _success(
         responseMessage={"const": "OK"},
         data=_object(
-            ("method", "progress", "run_end_date"),
+            ("method", "run_end_date"),
             id=ID,
             status=ref("Status"),
             method=TEXT,
             links=_list(_object(rel=TEXT, href=_PATH, method=TEXT, accept=TEXT), minItems=1),
-            progress=_list(_object(state=TEXT, size=COUNT)),
             created_by=ID,
             created_date=INSTANT,
             run_start_date=INSTANT,
