@@ -59,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     drain_seconds: float
     lease_seconds: float
     retention_days: int
+    query_seconds: float
     secure_cookies: bool
 
 
@@ -146,6 +147,12 @@ SETTINGS: tuple[Setting, ...] = (
         limits.RETENTION_DAYS_DEFAULT,
         _number(1, limits.RETENTION_DAYS_MAX),
         "how long finished jobs are kept, with their events and logs",
+    ),
+    Setting(
+        "query_seconds",
+        limits.QUERY_SECONDS_DEFAULT,
+        _number(0.001, limits.QUERY_SECONDS_MAX, float),
+        "how long a query may take before it is cancelled",
     ),
     Setting("secure_cookies", False, _truth, "send the pages' cookie over HTTPS only"),
 )

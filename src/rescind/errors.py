@@ -11,6 +11,7 @@ the lifecycle; :class:`RequestRefused` only carries one from a handler to the ga
     ├── SchemaError             the database has another schema than this program  (exit code 4)
     ├── StoreUnavailable        the database did not answer; nothing was changed, or the caller
     │                           cannot know
+    ├── QueryTooSlow            a query was cancelled because it took too long
     ├── KeyTaken                an idempotency key is used already, or just now
     └── RequestRefused          a whole request is refused, with a Vault error type
 """
@@ -38,6 +39,10 @@ class SchemaError(RescindError):
 
 class StoreUnavailable(RescindError):
     """The database could not do what was asked. The driver's own error is the cause."""
+
+
+class QueryTooSlow(RescindError):
+    """A query took longer than it may, and was cancelled; nothing was changed."""
 
 
 class KeyTaken(RescindError):

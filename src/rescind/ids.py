@@ -1,6 +1,7 @@
 """The only module that draws randomness."""
 
 import secrets
+import uuid
 
 _LEGIBLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 l I
 
@@ -13,6 +14,11 @@ def session_id() -> str:
 def request_id() -> str:
     """An id for one request, as sent in ``X-VaultAPI-ExecutionId``."""
     return secrets.token_hex(16)
+
+
+def cursor_id() -> str:
+    """An id of the pages of one query: a UUID, 122 random bits."""
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
 def worker_id() -> str:

@@ -17,6 +17,21 @@ ITEM_VALUE_CHARACTERS_SHOWN = 60
 PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX = 50, 200
 PAGE_OFFSET_MAX = 10**15
 
+# Queries
+QUERY_CHARACTERS_MAX = 50_000
+QUERY_CHARACTERS_SHOWN = 1_000
+QUERY_DEPTH_MAX = 32
+QUERY_ROWS_DEFAULT, QUERY_ROWS_MAX = 1_000, 1_000
+"""In one page."""
+CURSOR_SECONDS = 3_600
+"""From the last use of a query's pages."""
+CURSOR_IDS_MAX = 100_000
+CURSORS_MAX = 32
+"""Of one user; the oldest goes first."""
+QUERY_STEPS = 10_000
+"""Of SQLite's virtual machine, between two looks at the clock."""
+QUERY_SECONDS_DEFAULT, QUERY_SECONDS_MAX = 10.0, 3_600.0
+
 # Pools of threads, requests at work at once
 WRITE_REQUESTS_MAX = 8
 READ_REQUESTS_MAX = 16

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
@@ -327,6 +327,27 @@ class Account(Struct, frozen=True, kw_only=True):
     """What is told to a user of themselves, beside :class:`User`."""
 
     created_at: datetime
+
+
+FoundRow: TypeAlias = dict[str, Any]
+"""What a query found of a row, by the name of the column; ``id`` is always there."""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A page of what a query found."""
+
+    rows: list[FoundRow]
+    total: int
+    ids: list[int]
+    """Of all rows, in their order, if there is another page, and no more than are kept."""
+
+
+class Cursor(Struct, frozen=True, kw_only=True):
+    """What is kept of a query that has several pages."""
+
+    description: str
+    """JSON: what a page shows."""
+    ids: list[int]
 
 
 class RequestKey(Struct, frozen=True, kw_only=True):

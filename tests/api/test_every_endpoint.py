@@ -17,6 +17,8 @@ from rescind.store.protocol import Store
 from store import harness
 
 JOBS = "/api/v26.1/services/jobs"
+QUERY = "/api/v26.1/query"
+ROWS = "SELECT id FROM job_history__sys"
 Headers = dict[str, str]
 TEXTS = {"/healthz", "/readyz", "/openapi.json", "/api/{version}/services/jobs/{job_id}/log"}
 """What is answered alike, whatever Accept says."""
@@ -32,6 +34,8 @@ def bodies(store: Store, metadata: str) -> dict[tuple[str, str], Callable[[], di
     return {
         ("POST", f"{JOBS}/actions/cancel"): cancel,
         ("POST", JOBS): lambda: {"json": [{"job_metadata": metadata}]},
+        ("POST", QUERY): lambda: {"data": {"q": ROWS}},
+        ("GET", QUERY): lambda: {"params": {"q": ROWS}},
         ("POST", "/api/v26.1/auth"): lambda: {"data": {"username": "ada", "password": PASSWORD}},
     }
 
@@ -48,6 +52,13 @@ def test_every_endpoint_answers_in_every_format(
     def ask(method: str, template: str, accept: str) -> Any:
         status = Status.SCHEDULED if "start_now" in template else Status.SUCCESS
         job_id = harness.place(store, status)
+        if "{query_id}" in template:
+            first = api.get(QUERY, params={"q": f"{ROWS} PAGESIZE 1"}, headers=ada).json()
+            return api.request(
+                method,
+                first["responseDetails"]["next_page"],
+                headers={**ada, "Accept": accept},
+            )
         path = template.replace("{version}", "v26.1").replace("{job_id}", str(job_id))
         session = sign_in("ada") if template.endswith("/session") else ada
         more = bodies.get((method, path), dict)()

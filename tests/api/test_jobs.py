@@ -1,6 +1,7 @@
 """Submit, status, start_now and log."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -341,3 +342,31 @@ def test_json_ends_in_a_line_feed_and_a_get_may_name_a_form(
         assert answer.text.endswith("}\n")
         assert not answer.text.endswith("\n\n")
     assert api.get(f"{JOBS}/{job_id}", headers=headers).json()["data"]["id"] == job_id
+
+
+@pytest.mark.parametrize("context", ["vault"], indirect=True)
+def test_profile_vault_ignores_even_bad_unique_keys(
+    api: TestClient, ada: Headers, metadata: str
+) -> None:
+    items = [{"job_metadata": metadata, "unique_key": bad} for bad in (5, "", "x" * 256)]
+    data = api.post(JOBS, json=items, headers=ada).json()["data"]
+    assert [item["responseStatus"] for item in data] == ["SUCCESS"] * 3
+
+
+def test_a_long_unknown_key_costs_no_more_than_it_shows(
+    api: TestClient, ada: Headers, metadata: str
+) -> None:
+    items = [{"job_metadata": metadata, "abcdefghij" * 500_000: 1}]
+    tracemalloc.start()
+    [item] = api.post(JOBS, json=items, headers=ada).json()["data"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(item["errors"]["message"]) < 300
+    assert peak < 60_000_000
+
+
+def test_lines_of_one_header_are_one_list(api: TestClient, ada: Headers, store: Store) -> None:
+    job_id = harness.submit(store)
+    accepts = [("Accept", "application/xml"), ("Accept", "application/json;q=0.5")]
+    answer = api.get(f"{JOBS}/{job_id}", headers=[*ada.items(), *accepts])
+    assert answer.headers["content-type"].startswith("application/xml")

@@ -64,3 +64,10 @@ def test_who_may_not_read_the_holder_is_not_told_its_id(store: Store) -> None:
     other = Actor(user_id=1, by="user")
     assert store.submit([keyed()], other, reader=1) == [Submitted(None, existing=True)]
     assert store.submit([keyed()], other, reader=None) == [Submitted(first.id, existing=True)]
+
+
+def test_what_finds_its_work_there_uses_up_no_id(store: Store) -> None:
+    [first] = store.submit([keyed()], USER)
+    for _ in range(5):
+        store.submit([keyed()] * 10, USER)
+    assert harness.submit(store) == (first.id or 0) + 1

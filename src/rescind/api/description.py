@@ -12,7 +12,7 @@ import msgspec
 
 from rescind import limits
 from rescind.api.http import Context, Request, Text
-from rescind.api.shapes import COUNT, SCHEMAS, TEXT, Schema, ref
+from rescind.api.shapes import COUNT, QUERY, SCHEMAS, TEXT, Schema, ref
 from rescind.service.policy import Profile
 from rescind.wire.listing import HISTORY_STATUSES, MONITOR_STATUSES
 
@@ -33,7 +33,7 @@ def description(profile: Profile) -> dict[str, Any]:
         for path, operations in _PATHS.items()
         if profile is Profile.OPEN or path not in _OPEN_ALONE
     }
-    return {
+    described: dict[str, Any] = {
         "openapi": _OPENAPI,
         "info": {
             "title": "Rescind",
@@ -56,6 +56,17 @@ def description(profile: Profile) -> dict[str, Any]:
             },
         },
     }
+    return described if profile is Profile.OPEN else _without_ours(described)
+
+
+def _without_ours(value: Any) -> Any:
+    """A part of the description without what profile vault does not have."""
+    if isinstance(value, list):
+        return [_without_ours(one) for one in value if one is not _DETAIL]
+    if isinstance(value, Mapping):
+        kept = {name: one for name, one in value.items() if name not in _OPEN_KEYS}
+        return {name: _without_ours(one) for name, one in kept.items()}
+    return value
 
 
 def _in(place: str, name: str, schema: Schema, text: str) -> dict[str, Any]:
@@ -76,6 +87,19 @@ _WINDOW = [
     _in("query", "limit", _LIMIT, "how many"),
     _in("query", "offset", {**COUNT, "maximum": limits.PAGE_OFFSET_MAX, "default": 0}, "from 0"),
 ]
+_PAGE = [
+    _in("query", "pagesize", {"type": "integer", "minimum": 1}, "rows in a page"),
+    _in("query", "pageoffset", COUNT, "from 0"),
+]
+_DESCRIBE = _in(
+    "header",
+    "X-VaultAPI-DescribeQuery",
+    {"type": "string", "enum": ["true", "false"]},
+    "whether to describe the fields",
+)
+# How long an address may be, others decide as well.
+_SHORTER = {name: value for name, value in QUERY.items() if name != "maxLength"}
+_Q = {**_in("query", "q", _SHORTER, "the query"), "required": True}
 _KEY: Schema = {
     "type": "string",
     "minLength": 1,
@@ -247,6 +271,36 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
             ),
         )
     },
+    "/api/{version}/query": {
+        "post": _operation(
+            "query",
+            "Ask by VQL",
+            _answers("Rows"),
+            *(_VERSION, _DESCRIBE),
+            requestBody={
+                "required": True,
+                "content": {
+                    name: {"schema": ref("QueryForm")}
+                    for name in ("application/x-www-form-urlencoded", "multipart/form-data")
+                },
+            },
+        ),
+        "get": _operation(
+            "query_by_get",
+            "Ask by VQL",
+            _answers("Rows"),
+            *(_VERSION, _Q, _DESCRIBE),
+        ),
+    },
+    "/api/{version}/query/{query_id}": {
+        method: _operation(
+            f"query_page_by_{method}",
+            "A further page of a query: its next_page",
+            _answers("Rows"),
+            *(_VERSION, _in("path", "query_id", TEXT, "of next_page"), *_PAGE),
+        )
+        for method in ("get", "post")
+    },
     "/api/{version}/auth": {
         "post": _operation(
             "sign_in",
@@ -303,4 +357,5 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
 }
 
 _OPEN_ALONE = frozenset({f"{_JOBS}/{{job_id}}/details"})
+_OPEN_KEYS = frozenset({"unique_key", "existing"})
 """What profile vault does not have."""

@@ -182,7 +182,9 @@ class _BodyRefused(RequestRefused):
 
 
 def _opened(http: HttpRequest) -> Request:
-    headers = {name.lower(): value for name, value in http.headers.items()}
+    # Lines of one name are one list (RFC 9110, 5.3).
+    names = dict.fromkeys(http.headers.keys())
+    headers = {name: ", ".join(http.headers.getlist(name)) for name in names}
     return Request(
         request_id=ids.request_id(),
         method=http.method,

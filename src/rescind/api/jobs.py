@@ -37,10 +37,10 @@ def cancel(context: Context, request: Request) -> Answer:
 
 def submit(context: Context, request: Request) -> Answer:
     """Rescind's own: submit jobs."""
-    items = parse_submit(request.body, request.headers.get("content-type"))
-    answered = submitting.submit(
-        context.store, context.profile, request.signed_in, items, request_key(request)
-    )
+    ignored = () if context.profile is Profile.OPEN else ("unique_key",)
+    content_type = request.headers.get("content-type")
+    items = parse_submit(request.body, content_type, ignored=ignored)
+    answered = submitting.submit(context.store, request.signed_in, items, request_key(request))
     return _done(envelope.submit_answer(answered.outcome), answered)
 
 
@@ -75,7 +75,7 @@ def log(context: Context, request: Request) -> Text:
     """Rescind's own: a job's log as text, from a byte on."""
     from_byte = parse_number(request.query, "from", 0, 0, limits.LOG_POSITION_MAX)
     found = read.log(context.store, request.signed_in, _job_id(request), from_byte=from_byte)
-    headers = {"X-Rescind-Log-Next": str(found.next_byte)}
+    headers = {"X-VaultAPI-Status": "SUCCESS", "X-Rescind-Log-Next": str(found.next_byte)}
     if found.ended:
         headers["X-Rescind-Log-End"] = "true"
     return Text(text=found.text, headers=headers)

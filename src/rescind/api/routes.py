@@ -1,7 +1,7 @@
 """The table of the API's routes. What is not here does not exist."""
 
 from rescind import limits
-from rescind.api import auth, description, jobs, lists, probes
+from rescind.api import auth, description, jobs, lists, probes, query
 from rescind.api.http import Access, Pool, Route
 from rescind.service.policy import Profile
 
@@ -36,7 +36,13 @@ ROUTES: tuple[Route, ...] = (
         body_bytes_max=limits.BODY_BYTES_MAX,
     ),
     *(
-        Route(method=method, path=f"{_JOBS}/{name}", handler=handler, access=Access.SESSION)
+        Route(
+            method=method,
+            path=f"{_JOBS}/{name}",
+            handler=handler,
+            access=Access.SESSION,
+            body_bytes_max=limits.BODY_BYTES_MAX if method == "POST" else 0,
+        )
         for name, handler in (("histories", lists.histories), ("monitors", lists.monitors))
         for method in ("GET", "POST")  # a next_page is followed by either
     ),
@@ -61,6 +67,17 @@ ROUTES: tuple[Route, ...] = (
         handler=jobs.log,
         access=Access.SESSION,
         ours=True,
+    ),
+    *(
+        Route(
+            method=method,
+            path=f"{_API}/query{which}",
+            handler=handler,
+            access=Access.SESSION,
+            body_bytes_max=limits.BODY_BYTES_MAX,
+        )
+        for which, handler in (("", query.query), ("/{query_id}", query.page))
+        for method in ("POST", "GET")
     ),
     Route(
         method="POST",

@@ -55,6 +55,16 @@ def _names(values: Any) -> Schema:
     return {"type": "string", "enum": [str(value) for value in values]}
 
 
+QUERY: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": limits.QUERY_CHARACTERS_MAX,
+    "examples": [
+        "SELECT id, status__sys FROM job_instance__sys",
+        "SELECT id FROM job_history__sys WHERE status__sys = 'SUCCESS' ORDER BY id DESC PAGESIZE 1",
+        "SHOW TARGETS",
+    ],
+}
 EXAMPLE_NAME = "demo_sleep__c"
 TEXT: Schema = {"type": "string"}
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": limits.JOB_ID_MAX}
@@ -251,6 +261,28 @@ SCHEMAS: Mapping[str, Schema] = {
             reruns=_list(_object(id=ID, undo={"type": "boolean"})),
         )
     ),
+    # Queries
+    "QueryForm": {"type": "object", "properties": {"q": QUERY}, "required": ["q"]},
+    "Rows": {
+        "type": "object",
+        "properties": {
+            "responseStatus": {"enum": ["SUCCESS", "WARNING"]},
+            "warnings": _list(_object(type=TEXT, message=TEXT)),
+            "queryDescribe": {"type": "object"},
+            "responseDetails": _object(
+                ("previous_page", "next_page"),
+                pagesize={**COUNT, "maximum": limits.QUERY_ROWS_MAX},
+                pageoffset=COUNT,
+                size=COUNT,
+                total=COUNT,
+                previous_page=_PATH,
+                next_page=_PATH,
+            ),
+            "data": _list({"type": "object"}, maxItems=limits.QUERY_ROWS_MAX),
+        },
+        "required": ["responseStatus", "responseDetails", "data"],
+        "additionalProperties": False,
+    },
     "Evidence": _names(Evidence),
     "Move": {
         **_object(

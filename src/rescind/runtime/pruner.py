@@ -10,7 +10,7 @@ _DAY_SECONDS = 86_400.0
 
 
 class Pruner:
-    """Deletes finished jobs, sessions and idempotency keys; see
+    """Deletes finished jobs, sessions, idempotency keys and the pages of queries; see
     :class:`rescind.runtime.loop.Loop`.
     """
 
@@ -29,6 +29,7 @@ class Pruner:
             self._store.prune_jobs(age_seconds=self._age_seconds, limit=few) == few,
             self._store.prune_sessions(age_seconds=limits.SESSION_SECONDS_MAX, limit=many) == many,
             self._store.prune_keys(limit=many) == many,
+            self._store.prune_cursors(limit=many) == many,
         )
         seconds = limits.PRUNE_AGAIN_SECONDS if any(more) else limits.PRUNE_POLL_SECONDS
         return now + timedelta(seconds=seconds)

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 
 from rescind.model import BadItem, JobMetadata, NewJob, RequestKey, SubmitOutcome, Submitted
 from rescind.service.idempotency import Answered, answer
-from rescind.service.policy import Caller, Permission, Profile, readable_owner
+from rescind.service.policy import Caller, Permission, readable_owner
 from rescind.store.protocol import Store
 from rescind.wire.error_types import ErrorType
 from rescind.wire.submit import SubmitItem
+from rescind.wire.text import shown
 
 
 def submit(
     store: Store,
-    profile: Profile,
     caller: Caller,
     items: Sequence[SubmitItem | BadItem],
     key: RequestKey | None = None,
 ) -> Answered[list[SubmitOutcome]]:
-    """The new jobs, in the order of ``items``, or the one that holds an item's unique key (which
-    profile vault does not have), or why there is none.
+    """The new jobs, in the order of ``items``, or the one that holds an item's unique key, or why
+    there is none.
 
     All of a request's jobs are inserted in one transaction. Raises RequestRefused without the
     permission to create jobs, and as :func:`rescind.service.idempotency.answer` does.
@@ -26,9 +26,7 @@ def submit(
     caller.require(Permission.JOBS_CREATE)
     names = sorted({item.job_metadata for item in items if isinstance(item, SubmitItem)})
     known = store.metadata(names)
-    judged = [
-        _judge(position, item, known, profile) for position, item in enumerate(items, start=1)
-    ]
+    judged = [_judge(position, item, known) for position, item in enumerate(items, start=1)]
     jobs = [item for item in judged if isinstance(item, NewJob)]
     reader = readable_owner(caller)
 
@@ -56,15 +54,14 @@ def _judge(
     position: int,
     item: SubmitItem | BadItem,
     known: Mapping[str, JobMetadata],
-    profile: Profile,
 ) -> NewJob | BadItem:
     if isinstance(item, BadItem):
         return item
     metadata = known.get(item.job_metadata)
     if metadata is None:
         return BadItem(
-            f"Item {position}: job_metadata [{item.job_metadata}] is not known; no worker has "
-            "registered it"
+            f"Item {position}: job_metadata {shown(item.job_metadata)} is not known; no "
+            "worker has registered it"
         )
     return NewJob(
         metadata=metadata,
@@ -73,7 +70,7 @@ def _judge(
         run_at=item.run_date,
         priority=item.priority,
         method="POST",
-        unique_key=item.unique_key if profile is Profile.OPEN else None,
+        unique_key=item.unique_key,
     )
 
 
@@ -82,7 +79,7 @@ def _outcome(position: int, job: NewJob, submitted: Submitted) -> SubmitOutcome:
         return _refused(
             ErrorType.ITEM_NAME_EXISTS,
             f"Item {position}: unique_key [{job.unique_key}] is that of somebody else's job of "
-            f"[{job.metadata.name}] that is not finished",
+            f"[{job.metadata.name}] that waits or runs",
         )
     return SubmitOutcome(job_id=submitted.id, existing=submitted.existing)
 

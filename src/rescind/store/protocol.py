@@ -13,8 +13,11 @@ from typing import Protocol
 from rescind.model import (
     Account,
     Actor,
+    Cursor,
     Details,
     Event,
+    Found,
+    FoundRow,
     Job,
     JobFilter,
     JobMetadata,
@@ -37,6 +40,7 @@ from rescind.model import (
     User,
     Verdict,
 )
+from rescind.selection import Column, Selection, Source
 
 
 class Channel(StrEnum):
@@ -316,6 +320,48 @@ class KeyStore(Protocol):
         ...
 
 
+class QueryStore(Protocol):
+    """What selections mean, and the pages of queries."""
+
+    def select(
+        self,
+        selection: Selection,
+        columns: Sequence[Column],
+        *,
+        skip: int,
+        rows_max: int | None,
+        limit: int,
+        offset: int,
+        seconds: float,
+    ) -> Found:
+        """The rows of a selection from ``skip`` on, ``rows_max`` of them at most; of these the page
+        of ``limit`` from ``offset`` on. Raises QueryTooSlow.
+        """
+        ...
+
+    def select_again(
+        self, source: Source, columns: Sequence[Column], ids: Sequence[int], *, seconds: float
+    ) -> list[FoundRow]:
+        """Those of these rows that still are there, as they are now, in this order. Raises
+        QueryTooSlow.
+        """
+        ...
+
+    def keep_cursor(
+        self, cursor_id: str, user_id: int, description: str, ids: Sequence[int]
+    ) -> None:
+        """Keep what the pages of a query need; of a user, the last ``CURSORS_MAX``."""
+        ...
+
+    def cursor(self, cursor_id: str, user_id: int) -> Cursor | None:
+        """What is kept, of this user's and used lately; it counts as used."""
+        ...
+
+    def prune_cursors(self, *, limit: int) -> int:
+        """Delete up to ``limit`` that nobody has used lately; how many."""
+        ...
+
+
 class Exchange(Protocol):
     """Wake-ups between processes that share a store. One thread calls all but ``post`` and
     ``wake``, which may come from any.
@@ -353,7 +399,7 @@ class Exchange(Protocol):
         ...
 
 
-class Store(JobStore, AccountStore, KeyStore, Protocol):
+class Store(JobStore, QueryStore, AccountStore, KeyStore, Protocol):
     """Everything that is durable."""
 
     def now(self) -> datetime:

@@ -1,7 +1,7 @@
 """What a submit request asks for: Rescind's own addition, shaped like Vault's Cancel Job."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,14 +26,16 @@ class SubmitItem(msgspec.Struct, frozen=True, kw_only=True):
     unique_key: str | None = None
 
 
-def parse_submit(body: bytes, content_type: str | None) -> list[SubmitItem | BadItem]:
+def parse_submit(
+    body: bytes, content_type: str | None, *, ignored: Collection[str] = ()
+) -> list[SubmitItem | BadItem]:
     """The jobs of a submit request in its order, and why an item is none.
 
     ``body`` is a JSON array of ``{"job_metadata", "title"?, "parameters"?, "run_date"?,
     "priority"?, "unique_key"?}``, or CSV with these columns, in which ``parameters`` holds a JSON
     object. JSON ``null`` and an empty CSV cell mean the same as leaving the key out. The message
     of a bad item names its position, from 1, its field, and the value as sent; a key that is not
-    known makes a bad item.
+    known makes a bad item. What stands under an ``ignored`` key does not matter.
 
     Raises:
         RequestRefused: PARAMETER_REQUIRED for no items; INVALID_DATA for more than
@@ -48,13 +50,14 @@ def parse_submit(body: bytes, content_type: str | None) -> list[SubmitItem | Bad
         strict=True,
         rows_max=limits.SUBMIT_BATCH_JOBS_MAX,
     )
-    return [_item(position, row) for position, row in enumerate(rows, start=1)]
+    return [_item(position, row, ignored) for position, row in enumerate(rows, start=1)]
 
 
-def _item(position: int, row: Row | BadItem) -> SubmitItem | BadItem:
+def _item(position: int, row: Row | BadItem, ignored: Collection[str]) -> SubmitItem | BadItem:
     if isinstance(row, BadItem):
         return row
-    cells = {name: row[name] for name in _READERS if name in row and not row[name].absent}
+    names = [name for name in _READERS if name in row and name not in ignored]
+    cells = {name: row[name] for name in names if not row[name].absent}
     if "job_metadata" not in cells:
         return BadItem(f"Item {position}: job_metadata is missing")
     values: dict[str, Any] = {}

@@ -43,7 +43,9 @@ def shown(text: str) -> str:
 
 def unknown(name: str, known: Collection[str]) -> str:
     """What to say of a name that is not ``known``: which of those is the nearest."""
-    [nearest] = get_close_matches(name.lower(), known, n=1, cutoff=0)
+    # As much of it as is shown: comparing costs memory for each character.
+    compared = name[: limits.ITEM_VALUE_CHARACTERS_SHOWN].lower()
+    [nearest] = get_close_matches(compared, known, n=1, cutoff=0)
     return f"{shown(name)} is not known; did you mean {nearest}? Known are {', '.join(known)}"
 
 

@@ -23,6 +23,12 @@ given AS MATERIALIZED (
             job_metadata, title, method, priority, parameters, queue, processor, cancellable_in,
             grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max,
             retry_seconds, interrupt_seconds, terminate_seconds, unique_key, run_at, position)
+        WHERE NOT EXISTS (
+            -- Their ids would be used up in vain.
+            SELECT 1 FROM job
+            WHERE job.job_metadata = given.job_metadata AND job.unique_key = given.unique_key
+                AND job.unique_key IS NOT NULL
+                AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING'))
         ORDER BY position) AS ordered
 ), moved AS (
     INSERT INTO job (

@@ -216,6 +216,65 @@ WHERE true
     AND created_by = :owner -- if owner
 ;
 
+-- name: live_jobs
+-- Where queries look for jobs that are not finished. Each branch has an index of its own.
+SELECT * FROM job WHERE status = 'SCHEDULED'
+UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
+UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
+UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
+UNION ALL SELECT * FROM job WHERE status = 'CANCELLING';
+
+-- name: ended_jobs
+-- Where queries look for finished jobs.
+SELECT * FROM job WHERE finished_at IS NOT NULL;
+
+-- name: every_job
+-- Where queries look for all jobs.
+SELECT * FROM job;
+
+-- name: users
+-- Where queries look for users.
+SELECT id, name FROM user_account;
+
+-- name: selected
+-- Rows of a query: columns, rows, filter and order are put in by name, see sql/queries.py.
+SELECT {columns} FROM ({rows}) AS found WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset;
+
+-- name: selected_total
+-- How many rows of a query there are.
+SELECT count(*) AS total FROM ({rows}) AS found WHERE {where};
+
+-- name: selected_again
+-- The same rows as they are now, by their ids.
+SELECT {columns} FROM ({rows}) AS found WHERE id = ANY(:ids);
+
+-- name: limit_statement
+-- The statements of this transaction may take so long.
+SELECT set_config('statement_timeout', :milliseconds, true);
+
+-- name: keep_cursor!
+-- The ids of a query that has more than one page.
+INSERT INTO query_cursor (id, user_id, description, ids, used_at)
+VALUES (:id, :user_id, :description, :ids, moment());
+
+-- name: forget_cursors!
+-- Of a user, all but the last few that were used.
+DELETE FROM query_cursor WHERE id IN (
+    SELECT id FROM query_cursor WHERE user_id = :user_id
+    ORDER BY used_at DESC, id LIMIT ALL OFFSET :most);
+
+-- name: cursor
+-- A page of a query is asked for: it is used, if it has been lately.
+UPDATE query_cursor SET used_at = moment()
+WHERE id = :id AND user_id = :user_id AND used_at > moment() - CAST(:age AS interval)
+RETURNING description, ids;
+
+-- name: prune_cursors
+-- Queries whose pages nobody has asked for in a while.
+DELETE FROM query_cursor WHERE id IN (
+    SELECT id FROM query_cursor WHERE used_at <= moment() - CAST(:age AS interval) LIMIT :limit)
+RETURNING user_id;
+
 -- name: events
 -- The moves of one job, in order, with the names of those who made them.
 SELECT job_event.*, name AS user_name FROM job_event
@@ -308,7 +367,7 @@ VALUES (:name, :password_hash, :permissions, true, moment())
 ON CONFLICT (lower(name)) DO NOTHING
 RETURNING id;
 
--- name: users
+-- name: people
 -- Everyone but the system itself.
 SELECT id, name, permissions, active FROM user_account WHERE id <> 1 ORDER BY id;
 

@@ -42,6 +42,17 @@ CREATE TABLE idempotency_key (
 
 CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
 
+-- The ordered ids of queries that have more than one page, packed.
+CREATE TABLE query_cursor (
+    id          text PRIMARY KEY,
+    user_id     bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    description text NOT NULL,                -- JSON: what a page shows
+    ids         bytea NOT NULL,               -- 8 bytes each
+    used_at     timestamptz NOT NULL
+);
+
+CREATE INDEX query_cursor_of_user ON query_cursor (user_id, used_at);
+
 CREATE TABLE queue (
     name text PRIMARY KEY
 );

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, errors
 
 from rescind import limits
+from rescind.errors import QueryTooSlow
 from rescind.store.postgres.database import Database
 from rescind.store.postgres.exchange import PostgresExchange
 from rescind.store.postgres.transaction import PostgresTransaction
@@ -14,10 +15,11 @@ from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
+from rescind.store.sql.queries import Queries
 from rescind.store.sql.reads import Reads
 
 
-class PostgresStore(Moves, Reads, Accounts, Keys):
+class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on a PostgreSQL database. ``exchange`` takes the
     wake-ups of this process to the others, when something drives it.
     """
@@ -46,6 +48,16 @@ class PostgresStore(Moves, Reads, Accounts, Keys):
     def _write(self) -> Iterator[PostgresTransaction]:
         with self._database.connection() as connection:
             yield PostgresTransaction(connection, lease=self._lease)
+
+    @contextmanager
+    def _query(self, seconds: float) -> Iterator[PostgresTransaction]:
+        with self._read() as transaction:
+            milliseconds = max(1, round(seconds * 1000))
+            transaction.rows("limit_statement", milliseconds=str(milliseconds))
+            try:
+                yield transaction
+            except errors.QueryCanceled as error:
+                raise QueryTooSlow from error
 
     @contextmanager
     def _read(self) -> Iterator[PostgresTransaction]:

@@ -1,5 +1,7 @@
 """Running the statements of ``queries.sql`` and ``moves.sql`` on PostgreSQL."""
 
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -10,8 +12,9 @@ from psycopg.rows import dict_row
 
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
+from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import Moved, fitted
+from rescind.store.sql.statements import Moved, fitted, with_pieces
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -34,6 +37,15 @@ def move_sql(move: Move) -> str:
     """The whole statement of a move: it, its events, and what it says."""
     move_text = str(getattr(_MOVES, move).sql).rstrip().rstrip(";")
     return f"WITH {move_text}, recorded AS ({sql('record')}) {sql('moved')}"
+
+
+def _pattern(pieces: Sequence[str]) -> str:
+    return "%".join(re.sub(r"[%_\\]", r"\\\g<0>", piece) for piece in pieces)
+
+
+_DIALECT = Dialect(
+    parameter="%({})s", by_code_point=' COLLATE "C"', like="{} LIKE {}", pattern=_pattern
+)
 
 
 class PostgresTransaction:
@@ -68,6 +80,20 @@ class PostgresTransaction:
     def run(self, name: str, /, **parameters: Any) -> None:
         """See :meth:`Transaction.run`."""
         self._execute(sql(name), **parameters)
+
+    @property
+    def dialect(self) -> Dialect:
+        """See :meth:`Transaction.dialect`."""
+        return _DIALECT
+
+    def text(self, name: str) -> str:
+        """See :meth:`Transaction.text`."""
+        return sql(name)
+
+    def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
+        """See :meth:`Transaction.composed`."""
+        text = with_pieces(sql(name), pieces)
+        return self._execute(text, prepare=False, **parameters).fetchall()
 
     def _execute(
         self, text: str, /, *, prepare: bool | None = None, **parameters: Any

@@ -24,7 +24,7 @@ class Accounts(Statements):
 
     def users(self) -> list[User]:
         with self._read() as transaction:
-            return [rows.to_user(row) for row in transaction.rows("users")]
+            return [rows.to_user(row) for row in transaction.rows("people")]
 
     def user_by_name(self, name: str) -> tuple[User, str | None] | None:
         with self._read() as transaction:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
 from rescind.store.protocol import Channel
+from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
 
 Moved = list[tuple[int, Status]]
@@ -23,6 +24,7 @@ _WAKES: Mapping[Status, Channel] = {
 """Who wants to know that a job has come to stand there."""
 
 
+_PIECE = re.compile(r"\{(\w+)\}")
 _OPTIONAL = re.compile(r"^.*-- if (\w+)$\n?", re.MULTILINE)
 
 
@@ -31,6 +33,11 @@ def fitted(text: str, parameters: Mapping[str, Any]) -> str:
     that parameter is given. The database plans what is asked for, not what might be.
     """
     return _OPTIONAL.sub(lambda line: line[0] if parameters.get(line[1]) is not None else "", text)
+
+
+def with_pieces(text: str, pieces: Mapping[str, str]) -> str:
+    """A statement with its pieces put in."""
+    return _PIECE.sub(lambda found: pieces[found[1]], text)
 
 
 class Transaction(Protocol):
@@ -50,6 +57,21 @@ class Transaction(Protocol):
         """Run a statement that returns nothing."""
         ...
 
+    @property
+    def dialect(self) -> Dialect:
+        """How filters are written here."""
+        ...
+
+    def text(self, name: str) -> str:
+        """The text of a statement, to be part of another."""
+        ...
+
+    def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
+        """Run a statement with ``pieces`` of our own text in place of their names in braces; it is
+        planned for its parameters.
+        """
+        ...
+
 
 class Statements(ABC):
     """What every part of a store stands on: transactions, and its listeners."""
@@ -64,6 +86,10 @@ class Statements(ABC):
     @abstractmethod
     def _read(self) -> AbstractContextManager[Transaction]:
         """One consistent view of what is committed."""
+
+    @abstractmethod
+    def _query(self, seconds: float) -> AbstractContextManager[Transaction]:
+        """As ``_read``; raises QueryTooSlow when a statement takes longer than ``seconds``."""
 
     def subscribe(self, listener: Callable[[Channel], None]) -> None:
         """See :meth:`rescind.store.protocol.Store.subscribe`."""

@@ -33,6 +33,17 @@ CREATE TABLE idempotency_key (
 
 CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
 
+-- The ordered ids of queries that have more than one page, packed.
+CREATE TABLE query_cursor (
+    id          TEXT PRIMARY KEY,
+    user_id     INTEGER NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    description TEXT NOT NULL,                -- JSON: what a page shows
+    ids         BLOB NOT NULL,                -- 8 bytes each
+    used_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX query_cursor_of_user ON query_cursor (user_id, used_at);
+
 CREATE TABLE queue (
     name TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;

@@ -7,17 +7,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import apsw
+
+from rescind import limits
 from rescind.clock import Clock
-from rescind.errors import CannotStart
+from rescind.errors import CannotStart, QueryTooSlow
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
+from rescind.store.sql.queries import Queries
 from rescind.store.sql.reads import Reads
 from rescind.store.sqlite.database import Database
 from rescind.store.sqlite.transaction import SqliteTransaction
 
 
-class SqliteStore(Moves, Reads, Accounts, Keys):
+class SqliteStore(Moves, Reads, Queries, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -45,6 +49,19 @@ class SqliteStore(Moves, Reads, Accounts, Keys):
     def _read(self) -> Iterator[SqliteTransaction]:
         with self._database.read() as connection:
             yield SqliteTransaction(connection, self._clock)
+
+    @contextmanager
+    def _query(self, seconds: float) -> Iterator[SqliteTransaction]:
+        end = self._clock.elapsed() + seconds
+        with self._database.read() as connection:
+            late = lambda: self._clock.elapsed() > end  # noqa: E731 - named for what it says
+            connection.set_progress_handler(late, limits.QUERY_STEPS)
+            try:
+                yield SqliteTransaction(connection, self._clock)
+            except apsw.InterruptError as error:
+                raise QueryTooSlow from error
+            finally:
+                connection.set_progress_handler(None)
 
 
 class FileOwner:

@@ -1,6 +1,7 @@
 """Running the statements of ``queries.sql`` on SQLite."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -11,8 +12,9 @@ import apsw
 from rescind.clock import Clock, from_milliseconds, to_milliseconds
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor
+from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row, of_json, to_json
-from rescind.store.sql.statements import Moved, fitted
+from rescind.store.sql.statements import Moved, fitted, with_pieces
 
 _QUERIES = aiosql.from_str(
     resources.files(__package__).joinpath("queries.sql").read_text(),
@@ -53,29 +55,54 @@ class SqliteTransaction:
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.rows`."""
-        cursor = self._execute(name, **parameters)
-        found: list[Row] = []
-        readers: list[tuple[str, Callable[[Any], Any]]] = []
-        for row in cursor:
-            if not readers:
-                columns = [column[0] for column in cursor.get_description()]
-                readers = [(column, _READERS.get(column, _as_it_is)) for column in columns]
-            found.append(
-                {
-                    column: None if value is None else read(value)
-                    for (column, read), value in zip(readers, row, strict=True)
-                }
-            )
-        return found
+        return _read(self._execute(name, **parameters))
 
     def run(self, name: str, /, **parameters: Any) -> None:
         """See :meth:`Transaction.run`."""
         self._execute(name, **parameters)
 
+    @property
+    def dialect(self) -> Dialect:
+        """See :meth:`Transaction.dialect`."""
+        return _DIALECT
+
+    def text(self, name: str) -> str:
+        """See :meth:`Transaction.text`."""
+        return sql(name).rstrip().rstrip(";")
+
+    def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
+        """See :meth:`Transaction.composed`."""
+        values = {parameter: _adapted(value) for parameter, value in parameters.items()}
+        return _read(self._connection.execute(with_pieces(sql(name), pieces), values))
+
     def _execute(self, name: str, /, **parameters: Any) -> apsw.Cursor:
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
         text = fitted(sql(name), parameters)
         return self._connection.execute(text, {**values, "now": self._now})
+
+
+def _read(cursor: apsw.Cursor) -> list[Row]:
+    found: list[Row] = []
+    readers: list[tuple[str, Callable[[Any], Any]]] = []
+    for row in cursor:
+        if not readers:
+            columns = [column[0] for column in cursor.get_description()]
+            readers = [(column, _READERS.get(column, _as_it_is)) for column in columns]
+        found.append(
+            {
+                column: None if value is None else read(value)
+                for (column, read), value in zip(readers, row, strict=True)
+            }
+        )
+    return found
+
+
+def _glob(pieces: Sequence[str]) -> str:
+    """SQLite's LIKE knows no upper and lower case; GLOB does."""
+    return "*".join(re.sub(r"[*?\[]", r"[\g<0>]", piece) for piece in pieces)
+
+
+_DIALECT = Dialect(parameter=":{}", by_code_point="", like="{} GLOB {}", pattern=_glob)
 
 
 def _adapted(value: Any) -> Any:

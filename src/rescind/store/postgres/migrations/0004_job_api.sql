@@ -25,3 +25,14 @@ CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
 ALTER TABLE job_event ADD COLUMN error text;
+
+-- The ordered ids of queries that have more than one page, packed.
+CREATE TABLE query_cursor (
+    id          text PRIMARY KEY,
+    user_id     bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    description text NOT NULL,                -- JSON: what a page shows
+    ids         bytea NOT NULL,               -- 8 bytes each
+    used_at     timestamptz NOT NULL
+);
+
+CREATE INDEX query_cursor_of_user ON query_cursor (user_id, used_at);

@@ -1,0 +1,100 @@
+"""Queries: rows that a selection means, and the ids of those that have more than one page."""
+
+import array
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rescind import limits
+from rescind.model import Cursor, Found, FoundRow
+from rescind.selection import Column, Selection, Source
+from rescind.store.sql import filters
+from rescind.store.sql.statements import Statements
+
+_AGE = timedelta(seconds=limits.CURSOR_SECONDS)
+
+
+class Queries(Statements):
+    """See :class:`rescind.store.protocol.QueryStore`."""
+
+    def select(
+        self,
+        selection: Selection,
+        columns: Sequence[Column],
+        *,
+        skip: int,
+        rows_max: int | None,
+        limit: int,
+        offset: int,
+        seconds: float,
+    ) -> Found:
+        with self._query(seconds) as transaction:
+            where = filters.where(selection.where, transaction.dialect)
+            pieces = {
+                "rows": transaction.text(selection.source),
+                "where": where.text,
+                "order": filters.order_by(selection, transaction.dialect),
+            }
+            [row] = transaction.composed("selected_total", pieces, **where.parameters)
+            left = max(0, row["total"] - skip)
+            total = left if rows_max is None else min(left, rows_max)
+
+            def page(columns: Sequence[Column], offset: int, limit: int) -> list[FoundRow]:
+                window = {"limit": min(limit, total - offset), "offset": skip + offset}
+                if window["limit"] <= 0:
+                    return []
+                named = {**pieces, "columns": ", ".join(columns)}
+                return transaction.composed("selected", named, **where.parameters, **window)
+
+            found = page(_with_id(columns), offset, limit)
+            several = total > offset + len(found) or (offset > 0 and total > 0)
+            ids: list[int] = []
+            if several and limit > 0 and total <= limits.CURSOR_IDS_MAX:
+                ids = [row["id"] for row in page([Column.ID], 0, total)]
+        return Found(rows=found, total=total, ids=ids)
+
+    def select_again(
+        self, source: Source, columns: Sequence[Column], ids: Sequence[int], *, seconds: float
+    ) -> list[FoundRow]:
+        with self._query(seconds) as transaction:
+            pieces = {
+                "rows": transaction.text(source),
+                "columns": ", ".join(_with_id(columns)),
+            }
+            found = transaction.composed("selected_again", pieces, ids=list(ids))
+        by_id = {row["id"]: row for row in found}
+        return [by_id[row_id] for row_id in ids if row_id in by_id]
+
+    def keep_cursor(
+        self, cursor_id: str, user_id: int, description: str, ids: Sequence[int]
+    ) -> None:
+        packed = array.array("q", ids)
+        if sys.byteorder == "big":
+            packed.byteswap()
+        with self._write() as transaction:
+            transaction.run(
+                "keep_cursor",
+                id=cursor_id,
+                user_id=user_id,
+                description=description,
+                ids=packed.tobytes(),
+            )
+            transaction.run("forget_cursors", user_id=user_id, most=limits.CURSORS_MAX)
+
+    def cursor(self, cursor_id: str, user_id: int) -> Cursor | None:
+        with self._write() as transaction:
+            found = transaction.rows("cursor", id=cursor_id, user_id=user_id, age=_AGE)
+        if not found:
+            return None
+        packed = array.array("q", bytes(found[0]["ids"]))
+        if sys.byteorder == "big":
+            packed.byteswap()
+        return Cursor(description=found[0]["description"], ids=packed.tolist())
+
+    def prune_cursors(self, *, limit: int) -> int:
+        with self._write() as transaction:
+            return len(transaction.rows("prune_cursors", age=_AGE, limit=limit))
+
+
+def _with_id(columns: Sequence[Column]) -> list[Column]:
+    return list(dict.fromkeys([Column.ID, *columns]))
