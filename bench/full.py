@@ -11,6 +11,8 @@ import psycopg
 
 USERS = 10
 """Submit in turns; every second job is the administrator's, who has the id 2."""
+NAMES = 50
+"""Of job metadata, in turns."""
 
 _COLUMNS = (
     "job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in, "
@@ -48,8 +50,9 @@ def _jobs(
 
     def ordinary(status: str) -> str:
         return (
-            f"'export__c', 'Nightly export ' || n, {status}, 'POST', 50, {_PARAMETERS}, "
-            f"'default__c', 'jobs:export', {cancellable}, 10, 3600, {false}, 1, 10, {_OWNER}"
+            f"'export_' || (n % {NAMES}) || '__c', 'Nightly export ' || n, {status}, 'POST', 50, "
+            f"{_PARAMETERS}, 'default__c', 'jobs:export', {cancellable}, 10, 3600, {false}, 1, 10, "
+            f"{_OWNER}"
         )
 
     created = f"{instant} - {_MONTH_MILLISECONDS} + n * ({_MONTH_MILLISECONDS} / {finished})"

@@ -96,7 +96,7 @@ def cancels(service: Service, rounds: int, what: str) -> None:
 
 @contextmanager
 def readers(service: Service, path: str) -> Iterator[None]:
-    """So many clients that ask again and again."""
+    """So many clients that ask again and again, by GET."""
     command = [sys.executable, str(Path(__file__).parent / "reader.py"), service.address, path]
     environment = {**os.environ, "SESSION": service.session}
     clients = [subprocess.Popen(command, env=environment) for _ in range(READERS)]
@@ -126,7 +126,7 @@ def endings(store: Store, drop: Callable[[str], None], rounds: int) -> None:
         for verb, seconds in (("cancel", cancelling), ("settle", settling)):
             p50, p99 = percentiles(seconds)
             print(f"  {f'{verb} {what}':48} {p50:8.1f} {p99:8.1f}", flush=True)
-        for index in ("job_finished", "job_ended"):
+        for index in ("job_finished", "job_ended", "job_named"):
             drop(f"DROP INDEX IF EXISTS {index}")
     store.close()
 
@@ -138,9 +138,8 @@ def prepare(store: Store) -> None:
     store.close()
 
 
-def measure(name: str, folder: str, database: str, rounds: int) -> None:
+def measure(name: str, service: Service, rounds: int) -> None:
     print(f"{name}: milliseconds, p50 and p99; total", flush=True)
-    service = Service(folder, None, [], database=database, password=PASSWORD)
     lists(service, rounds)
     for _ in range(2):
         cancels(service, rounds, "cancel of one job, idle")
@@ -148,36 +147,55 @@ def measure(name: str, folder: str, database: str, rounds: int) -> None:
             cancels(service, rounds, f"the same beside {READERS} of histories")
         with readers(service, FLOOR):
             cancels(service, rounds, f"the same beside {READERS} of the floor")
-    service.end()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(description: str | None) -> argparse.Namespace:
+    """What a bench in a full database may be told."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--finished", type=int, default=1_000_000)
     parser.add_argument("--unfinished", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"])
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+@contextmanager
+def full_database(kind: str, given: argparse.Namespace) -> Iterator[tuple[str, Service]]:
+    """The URL of a full database, and a service on it."""
     with TemporaryDirectory() as folder:
-        if "sqlite" in given.stores:
+        if kind == "sqlite":
             path = Path(folder) / "bench.db"
             migrate(path)
             prepare(SqliteStore(path, SystemClock()))
             fill_sqlite(str(path), given.finished, given.unfinished)
-            measure("SQLite", folder, f"sqlite:///{path}", given.rounds)
-            connection = apsw.Connection(str(path))
-            endings(SqliteStore(path, SystemClock()), connection.execute, ENDINGS)
-            connection.close()
-        if "postgres" in given.stores:
-            server = Server()
-            with server.database() as url:
-                prepare(PostgresStore(url))
-                fill_postgres(url, given.finished, given.unfinished)
-                measure("PostgreSQL", folder, url, given.rounds)
-                with psycopg.connect(url, autocommit=True) as connection:
-                    drop = lambda text: connection.execute(text.encode())  # noqa: E731
+            yield (
+                f"sqlite:///{path}",
+                Service(folder, None, [], database=f"sqlite:///{path}", password=PASSWORD),
+            )
+            return
+        server = Server()
+        with server.database() as url:
+            prepare(PostgresStore(url))
+            fill_postgres(url, given.finished, given.unfinished)
+            yield url, Service(folder, None, [], database=url, password=PASSWORD)
+        server.stop()
+
+
+def main() -> None:
+    given = arguments(__doc__)
+    for kind in given.stores:
+        with full_database(kind, given) as (url, service):
+            measure(kind, service, given.rounds)
+            service.end()
+            if kind == "sqlite":
+                path = Path(url.removeprefix("sqlite:///"))
+                connection = apsw.Connection(str(path))
+                endings(SqliteStore(path, SystemClock()), connection.execute, ENDINGS)
+                connection.close()
+            else:
+                with psycopg.connect(url, autocommit=True) as database:
+                    drop = lambda text: database.execute(text.encode())  # noqa: E731
                     endings(PostgresStore(url), drop, ENDINGS)
-            server.stop()
 
 
 if __name__ == "__main__":

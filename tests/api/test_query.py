@@ -5,10 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from starlette.testclient import TestClient
 
 from api.conftest import ADA_ID, failure
 from rescind import limits
+from rescind.api.application import application
+from rescind.api.http import Context
+from rescind.api.routes import ROUTES
 from rescind.lifecycle import FINAL, Status
 from rescind.model import Actor
 from rescind.store.protocol import Store
@@ -287,3 +291,16 @@ def test_beyond_what_is_kept_there_is_a_warning_and_no_next_page(
     assert len(whole["data"]) == 4
     three = ask(api, ada, "SELECT id FROM job__sys MAXROWS 3 PAGESIZE 2")
     assert "next_page" in three["responseDetails"]
+
+
+def test_a_query_that_takes_too_long_is_refused_with_what_to_do(
+    context: Context, ada: Headers, store: Store
+) -> None:
+    harness.submit_all(store, [harness.new_job(title="x" * 1_000)] * 500)
+    settings = replace(context.settings, query_seconds=0.001)
+    api = TestClient(application(replace(context, settings=settings), ROUTES))
+    much = " OR ".join(f"job_title__sys LIKE '%x{number}%y%'" for number in range(500))
+    query = f"SELECT id FROM job__sys WHERE {much}"
+    error_type, message = failure(api.post(URL, data={"q": query}, headers=ada))
+    assert error_type == "OPERATION_NOT_ALLOWED"
+    assert "after 0.001 seconds" in message

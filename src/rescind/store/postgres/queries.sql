@@ -232,6 +232,15 @@ SELECT * FROM job WHERE finished_at IS NOT NULL;
 -- Where queries look for all jobs.
 SELECT * FROM job;
 
+-- name: divided_jobs
+-- The same, each with the index that it is in.
+SELECT * FROM job WHERE status = 'SCHEDULED'
+UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
+UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
+UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
+UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
+UNION ALL SELECT * FROM job WHERE finished_at IS NOT NULL;
+
 -- name: users
 -- Where queries look for users.
 SELECT id, name FROM user_account;

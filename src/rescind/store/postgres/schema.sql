@@ -146,6 +146,7 @@ CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
 CREATE INDEX job_finished ON job (finished_at, id, status, created_by)
 WHERE finished_at IS NOT NULL;
 CREATE INDEX job_ended ON job (status, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_named ON job (job_metadata, run_at, id) WHERE finished_at IS NOT NULL;
 -- CANCELLING is not among them: what is submitted for work that stops is new work.
 CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');

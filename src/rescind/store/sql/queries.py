@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from rescind import limits
 from rescind.model import Cursor, Found, FoundRow
-from rescind.selection import Column, Selection, Source
+from rescind.selection import EVERYTHING, Column, Selection, Source
 from rescind.store.sql import filters
-from rescind.store.sql.statements import Statements
+from rescind.store.sql.statements import Statements, Transaction
 
 _AGE = timedelta(seconds=limits.CURSOR_SECONDS)
 
@@ -31,7 +31,7 @@ class Queries(Statements):
         with self._query(seconds) as transaction:
             where = filters.where(selection.where, transaction.dialect)
             pieces = {
-                "rows": transaction.text(selection.source),
+                "rows": transaction.text(_rows(selection)),
                 "where": where.text,
                 "order": filters.order_by(selection, transaction.dialect),
             }
@@ -39,31 +39,25 @@ class Queries(Statements):
             left = max(0, row["total"] - skip)
             total = left if rows_max is None else min(left, rows_max)
 
-            def page(columns: Sequence[Column], offset: int, limit: int) -> list[FoundRow]:
+            def found(columns: Sequence[Column], offset: int, limit: int) -> list[FoundRow]:
                 window = {"limit": min(limit, total - offset), "offset": skip + offset}
                 if window["limit"] <= 0:
                     return []
-                named = {**pieces, "columns": ", ".join(columns)}
+                named = {**pieces, "columns": ", ".join(_with_id(columns))}
                 return transaction.composed("selected", named, **where.parameters, **window)
 
-            found = page(_with_id(columns), offset, limit)
-            several = total > offset + len(found) or (offset > 0 and total > 0)
-            ids: list[int] = []
-            if several and limit > 0 and total <= limits.CURSOR_IDS_MAX:
-                ids = [row["id"] for row in page([Column.ID], 0, total)]
-        return Found(rows=found, total=total, ids=ids)
+            several = limit > 0 and (offset > 0 or total > limit)
+            if not several or total > limits.CURSOR_IDS_MAX:
+                return Found(rows=found(columns, offset, limit), total=total, ids=[])
+            ids = [row["id"] for row in found([], 0, total)]
+            rows = _again(transaction, selection.source, columns, ids[offset : offset + limit])
+        return Found(rows=rows, total=total, ids=ids)
 
     def select_again(
         self, source: Source, columns: Sequence[Column], ids: Sequence[int], *, seconds: float
     ) -> list[FoundRow]:
         with self._query(seconds) as transaction:
-            pieces = {
-                "rows": transaction.text(source),
-                "columns": ", ".join(_with_id(columns)),
-            }
-            found = transaction.composed("selected_again", pieces, ids=list(ids))
-        by_id = {row["id"]: row for row in found}
-        return [by_id[row_id] for row_id in ids if row_id in by_id]
+            return _again(transaction, source, columns, ids)
 
     def keep_cursor(
         self, cursor_id: str, user_id: int, description: str, ids: Sequence[int]
@@ -94,6 +88,22 @@ class Queries(Statements):
     def prune_cursors(self, *, limit: int) -> int:
         with self._write() as transaction:
             return len(transaction.rows("prune_cursors", age=_AGE, limit=limit))
+
+
+def _rows(selection: Selection) -> str:
+    """The statement that has the rows: where there is a filter, divided as the indexes are."""
+    if selection.source is Source.JOBS and selection.where != EVERYTHING:
+        return "divided_jobs"
+    return selection.source
+
+
+def _again(
+    transaction: Transaction, source: Source, columns: Sequence[Column], ids: Sequence[int]
+) -> list[FoundRow]:
+    named = {"rows": transaction.text(source), "columns": ", ".join(_with_id(columns))}
+    found = transaction.composed("selected_again", named, ids=list(ids))
+    by_id = {row["id"]: row for row in found}
+    return [by_id[row_id] for row_id in ids if row_id in by_id]
 
 
 def _with_id(columns: Sequence[Column]) -> list[Column]:

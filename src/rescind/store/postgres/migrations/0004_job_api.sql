@@ -5,6 +5,7 @@
 CREATE INDEX job_finished ON job (finished_at, id, status, created_by)
 WHERE finished_at IS NOT NULL;
 CREATE INDEX job_ended ON job (status, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_named ON job (job_metadata, run_at, id) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE idempotency_key (
     user_id      bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
