@@ -64,7 +64,7 @@ def shown_plan(url: str, query: str) -> list[str]:
     selection = plan(query, statement, datetime.now(UTC)).selection
     with store_of(url) as store, store._query(60) as transaction:  # noqa: SLF001 - to see the SQL
         where = filters.where(selection.where, transaction.dialect)
-        rows = transaction.text(queries._rows(selection))  # noqa: SLF001 - the same
+        rows = queries.rows_of(transaction, selection)
         text = f"SELECT id FROM ({rows}) AS found WHERE {where.text}"
         values = dict(where.parameters)
     if url.startswith("sqlite"):

@@ -1,5 +1,5 @@
--- Every statement of the PostgreSQL store but the moves (moves.sql), under the same names as
--- SQLite's.
+-- The statements of the PostgreSQL store but the moves (moves.sql), under the same names as
+-- SQLite's; what is the same for every database is in sql/shared.sql.
 
 -- name: record
 -- The events of the rows that a move moved. What ended an attempt, or kept it from ever being
@@ -87,27 +87,10 @@ SELECT
 FROM job WHERE id = :job_id AND attempt = :attempt AND worker = :worker FOR SHARE
 RETURNING job_id;
 
--- name: trim_log!
--- Keep the head and the tail of a job's log.
-DELETE FROM job_log
-WHERE job_id = :job_id AND start_byte >= :head_bytes AND start_byte < (
-    SELECT max(start_byte) FROM job_log WHERE job_id = :job_id) + :bytes - :tail_bytes;
-
 -- name: is_running
 -- Whether a run may enter its function.
 SELECT 1 FROM job
 WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUNNING';
-
--- name: stops_wanted
--- The runs of this worker whose cancel is accepted and that have not stopped yet.
-SELECT id, attempt FROM job
-WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evidence IS NULL
-ORDER BY id;
-
--- name: held
--- The runs whose lease this worker holds and that it has not given back.
-SELECT id, attempt FROM job
-WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
 -- name: next_due
 -- When the scheduler has something to do next.
@@ -145,114 +128,6 @@ WHERE finished_at IS NOT NULL
     AND status = :status -- if status
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
--- name: histories_between
--- The same for when the newest are not among them, or may not be: first their ids, from an index
--- that has all that is asked for. The plus keeps them from being looked for along the ids.
-SELECT
-    id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
-    finished_at
-FROM job WHERE id IN (
-    SELECT id FROM job
-    WHERE finished_at IS NOT NULL
-        AND finished_at >= :since -- if since
-        AND finished_at <= :until -- if until
-        AND status = :status -- if status
-        AND created_by = :owner -- if owner
-    ORDER BY +id DESC LIMIT :limit OFFSET :offset)
-ORDER BY id DESC;
-
--- name: histories_total
--- How many finished jobs there are in all.
-SELECT count(*) AS total FROM job
-WHERE finished_at IS NOT NULL
-    AND finished_at >= :since -- if since
-    AND finished_at <= :until -- if until
-    AND status = :status -- if status
-    AND created_by = :owner -- if owner
-;
-
--- name: last_finish
--- When the last job finished.
-SELECT max(finished_at) AS at FROM job WHERE finished_at IS NOT NULL;
-
--- name: monitors
--- A page of the jobs that are not finished, by their start. Each branch has an index of its own.
-WITH unfinished AS (
-    SELECT * FROM job WHERE status = 'SCHEDULED'
-    UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
-    UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
-    UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
-    UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
-)
-SELECT
-    id, title, status, created_by, created_at, modified_by, modified_at, run_at, started_at,
-    finished_at
-FROM unfinished
-WHERE true
-    AND created_at >= :since -- if since
-    AND created_at <= :until -- if until
-    AND status = :status -- if status
-    AND created_by = :owner -- if owner
-ORDER BY
-    CASE WHEN status IN ('SCHEDULED', 'QUEUEING', 'QUEUED') THEN run_at
-        ELSE coalesce(started_at, run_at) END,
-    id
-LIMIT :limit OFFSET :offset;
-
--- name: monitors_total
--- How many unfinished jobs there are in all.
-WITH unfinished AS (
-    SELECT * FROM job WHERE status = 'SCHEDULED'
-    UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
-    UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
-    UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
-    UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
-)
-SELECT count(*) AS total FROM unfinished
-WHERE true
-    AND created_at >= :since -- if since
-    AND created_at <= :until -- if until
-    AND status = :status -- if status
-    AND created_by = :owner -- if owner
-;
-
--- name: live_jobs
--- Where queries look for jobs that are not finished. Each branch has an index of its own.
-SELECT * FROM job WHERE status = 'SCHEDULED'
-UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
-UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
-UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
-UNION ALL SELECT * FROM job WHERE status = 'CANCELLING';
-
--- name: ended_jobs
--- Where queries look for finished jobs.
-SELECT * FROM job WHERE finished_at IS NOT NULL;
-
--- name: every_job
--- Where queries look for all jobs.
-SELECT * FROM job;
-
--- name: divided_jobs
--- The same, each with the index that it is in.
-SELECT * FROM job WHERE status = 'SCHEDULED'
-UNION ALL SELECT * FROM job WHERE status = 'QUEUEING'
-UNION ALL SELECT * FROM job WHERE status = 'QUEUED'
-UNION ALL SELECT * FROM job WHERE worker IS NOT NULL AND status = 'RUNNING'
-UNION ALL SELECT * FROM job WHERE status = 'CANCELLING'
-UNION ALL SELECT * FROM job WHERE finished_at IS NOT NULL;
-
--- name: users
--- Where queries look for users.
-SELECT id, name FROM user_account;
-
--- name: selected
--- Rows of a query: columns, rows, filter and order are put in by name, see sql/queries.py.
-SELECT {columns} FROM ({rows}) AS found WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset;
-
--- name: selected_total
--- How many rows of a query there are.
-SELECT count(*) AS total FROM ({rows}) AS found WHERE {where};
-
 -- name: selected_again
 -- The same rows as they are now, by their ids.
 SELECT {columns} FROM ({rows}) AS found WHERE id = ANY(:ids);
@@ -284,12 +159,6 @@ DELETE FROM query_cursor WHERE id IN (
     SELECT id FROM query_cursor WHERE used_at <= moment() - CAST(:age AS interval) LIMIT :limit)
 RETURNING user_id;
 
--- name: events
--- The moves of one job, in order, with the names of those who made them.
-SELECT job_event.*, name AS user_name FROM job_event
-LEFT JOIN user_account ON user_account.id = user_id
-WHERE job_id = :job_id ORDER BY job_event.id;
-
 -- name: unique_holders
 -- The jobs that hold these unique keys, and whether the reader may read them.
 SELECT
@@ -299,35 +168,17 @@ FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS given (job_metadata text, uniqu
 JOIN job USING (job_metadata, unique_key)
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
 
--- name: log_chunks
--- The kept chunks of one job's log, in order, from the one that holds a byte on. The key leads to
--- it, so that following a log costs what is new in it.
-SELECT start_byte, text FROM job_log
-WHERE job_id = :job_id AND start_byte + bytes > :from_byte
-    AND start_byte >= coalesce((
-        SELECT max(start_byte) FROM job_log
-        WHERE job_id = :job_id AND start_byte <= :from_byte), 0)
-ORDER BY start_byte;
-
 -- name: register_worker!
 -- This worker lives.
 INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
 VALUES (:worker, :host, :pid, :slots, moment(), moment())
 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
 
--- name: unregister_worker!
--- This worker has ended.
-DELETE FROM worker WHERE id = :worker;
-
 -- name: forget_workers!
 -- Workers that nobody has heard of for long.
 DELETE FROM worker WHERE id IN (
     SELECT id FROM worker WHERE seen_at <= moment() - CAST(:forgotten AS interval)
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
-
--- name: workers
--- Those that live, or ended without a word.
-SELECT id, host, pid, slots, started_at, seen_at FROM worker ORDER BY started_at, id;
 
 -- name: register_processors!
 -- A live worker knows these processors; in name order, so that two workers cannot deadlock.
@@ -376,22 +227,10 @@ VALUES (:name, :password_hash, :permissions, true, moment())
 ON CONFLICT (lower(name)) DO NOTHING
 RETURNING id;
 
--- name: people
--- Everyone but the system itself.
-SELECT id, name, permissions, active FROM user_account WHERE id <> 1 ORDER BY id;
-
 -- name: user_by_name
 -- One user, with what signing in needs.
 SELECT id, name, permissions, active, password_hash FROM user_account
 WHERE lower(name) = lower(:name);
-
--- name: set_active!
--- Let a user in, or no longer.
-UPDATE user_account SET active = :active WHERE id = :user_id;
-
--- name: set_password!
--- A new password.
-UPDATE user_account SET password_hash = :password_hash WHERE id = :user_id;
 
 -- name: open_session
 -- A new session, of a user who may still come in and has still this password. The row is held, so
@@ -413,18 +252,6 @@ WHERE id_hash = :id_hash AND active
 -- name: touch_session!
 -- The session was used just now.
 UPDATE session SET seen_at = moment() WHERE id_hash = :id_hash;
-
--- name: close_session!
--- One session ends.
-DELETE FROM session WHERE id_hash = :id_hash;
-
--- name: close_sessions_of!
--- Every session of a user ends.
-DELETE FROM session WHERE user_id = :user_id;
-
--- name: account
--- What else is told of a user.
-SELECT created_at FROM user_account WHERE id = :user_id;
 
 -- name: outcome
 -- The answer that is kept for a key.

@@ -14,17 +14,20 @@ from rescind.lifecycle import Move, Status
 from rescind.model import Actor
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import Moved, fitted, with_pieces
+from rescind.store.sql.statements import Moved, fitted, shared_sql, with_pieces
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-def _load(name: str) -> Any:
-    text = resources.files(__package__).joinpath(name).read_text()
+def _load(text: str) -> Any:
     return aiosql.from_str(text, "psycopg", mandatory_parameters=False)
 
 
-_QUERIES, _MOVES = _load("queries.sql"), _load("moves.sql")
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
+
+
+_QUERIES, _MOVES = _load(shared_sql() + _text("queries.sql")), _load(_text("moves.sql"))
 
 
 def sql(name: str) -> str:
@@ -92,7 +95,7 @@ class PostgresTransaction:
 
     def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.composed`."""
-        text = with_pieces(sql(name), pieces)
+        text = fitted(with_pieces(sql(name), pieces), parameters)
         return self._execute(text, prepare=False, **parameters).fetchall()
 
     def _execute(

@@ -31,7 +31,7 @@ class Queries(Statements):
         with self._query(seconds) as transaction:
             where = filters.where(selection.where, transaction.dialect)
             pieces = {
-                "rows": transaction.text(_rows(selection)),
+                "rows": rows_of(transaction, selection),
                 "where": where.text,
                 "order": filters.order_by(selection, transaction.dialect),
             }
@@ -90,11 +90,14 @@ class Queries(Statements):
             return len(transaction.rows("prune_cursors", age=_AGE, limit=limit))
 
 
-def _rows(selection: Selection) -> str:
-    """The statement that has the rows: where there is a filter, divided as the indexes are."""
+def rows_of(transaction: Transaction, selection: Selection) -> str:
+    """The text that has the rows; where there is a filter, all jobs are divided as the indexes
+    are.
+    """
     if selection.source is Source.JOBS and selection.where != EVERYTHING:
-        return "divided_jobs"
-    return selection.source
+        parts = (transaction.text(source) for source in (Source.LIVE_JOBS, Source.ENDED_JOBS))
+        return " UNION ALL ".join(parts)
+    return transaction.text(selection.source)
 
 
 def _again(

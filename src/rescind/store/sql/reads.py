@@ -93,8 +93,9 @@ class Reads(Statements):
     def monitors(self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None) -> JobPage:
         filters = {**structs.asdict(wanted), "owner": owner}
         with self._read() as transaction:
-            [counted] = transaction.rows("monitors_total", **filters)
-            found = transaction.rows("monitors", **filters, limit=limit, offset=offset)
+            live = {"live_jobs": transaction.text("live_jobs")}
+            [counted] = transaction.composed("monitors_total", live, **filters)
+            found = transaction.composed("monitors", live, **filters, limit=limit, offset=offset)
         return JobPage(jobs=[rows.to_summary(job) for job in found], total=counted["total"])
 
     def latest_jobs(self, *, limit: int, below: int, owner: int | None) -> list[Job]:

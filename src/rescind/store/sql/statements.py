@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from importlib import resources
 from typing import Any, Protocol
 
 from rescind.lifecycle import Move, Status
@@ -26,6 +27,11 @@ _WAKES: Mapping[Status, Channel] = {
 
 _PIECE = re.compile(r"\{(\w+)\}")
 _OPTIONAL = re.compile(r"^.*-- if (\w+)$\n?", re.MULTILINE)
+
+
+def shared_sql() -> str:
+    """The statements that are the same for every database."""
+    return resources.files(__package__).joinpath("shared.sql").read_text() + "\n"
 
 
 def fitted(text: str, parameters: Mapping[str, Any]) -> str:
@@ -67,8 +73,8 @@ class Transaction(Protocol):
         ...
 
     def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
-        """Run a statement with ``pieces`` of our own text in place of their names in braces; it is
-        planned for its parameters.
+        """Run a statement with ``pieces`` of our own text in place of their names in braces,
+        :func:`fitted`; it is planned for its parameters.
         """
         ...
 

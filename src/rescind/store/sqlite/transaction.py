@@ -14,10 +14,10 @@ from rescind.lifecycle import Move, Status
 from rescind.model import Actor
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row, of_json, to_json
-from rescind.store.sql.statements import Moved, fitted, with_pieces
+from rescind.store.sql.statements import Moved, fitted, shared_sql, with_pieces
 
 _QUERIES = aiosql.from_str(
-    resources.files(__package__).joinpath("queries.sql").read_text(),
+    shared_sql() + resources.files(__package__).joinpath("queries.sql").read_text(),
     "apsw",
     mandatory_parameters=False,
 )
@@ -73,7 +73,8 @@ class SqliteTransaction:
     def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.composed`."""
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
-        return _read(self._connection.execute(with_pieces(sql(name), pieces), values))
+        text = fitted(with_pieces(sql(name), pieces), parameters)
+        return _read(self._connection.execute(text, values))
 
     def _execute(self, name: str, /, **parameters: Any) -> apsw.Cursor:
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
