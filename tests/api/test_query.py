@@ -246,6 +246,17 @@ def test_profile_vault_has_no_job__sys_and_wants_jobs_read(
         ),
         (f"SELECT id FROM job__sys WHERE {'NOT (' * 40} id = 1 {')' * 40}", "INVALID_DATA", "32"),
         ("SELECT id FROM job__sys WHERE id = 1" + " " * 50_000, "INVALID_DATA", "50000"),
+        ("SELECT id FROM job__sys WHERE id = " + "9" * 5_000, "INCORRECT_QUERY_SYNTAX", "token"),
+        ("SELECT id FROM job__sys PAGESIZE " + "9" * 5_000, "INCORRECT_QUERY_SYNTAX", "token"),
+        ("SELECT id FROM job__sys WHERE job_title__sys = 'a\0'", "INVALID_DATA", "U+0000"),
+        ("SELECT id FROM job__sys WHERE job_title__sys = 'a", "INCORRECT_QUERY_SYNTAX", "[']"),
+        ("SELECT id FROM job__sys WHERE id CONTAINS ()", "INCORRECT_QUERY_SYNTAX", "[)]"),
+        ("SELECT * FROM job__sys", "INCORRECT_QUERY_SYNTAX", "[*]"),
+        (
+            "SELECT id FROM job__sys WHERE " + " OR ".join(["id = 1"] * 501),
+            "INVALID_DATA",
+            "at most 500 conditions",
+        ),
         ("", "PARAMETER_REQUIRED", "Missing required parameter [q]"),
     ],
 )  # fmt: skip

@@ -418,3 +418,19 @@ def test_a_planted_fault_is_found(
 ) -> None:
     plant(monkeypatch)
     assert next(differences(store, rows, 7, QUERIES), None) is not None
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        " OR ".join(f"id={number}" for number in range(500)),
+        " AND ".join(f"id!={number + 10**6}" for number in range(500)),
+        f"id CONTAINS ({','.join(map(str, range(8_000)))})",
+        f"NOT ({' OR '.join(['job_title__sys = null'] * 500)})",
+        f"{'(' * 20_000}id > 0{')' * 20_000}",
+    ],
+    ids=["or", "and", "contains", "not", "parentheses"],
+)
+def test_the_longest_queries_are_answered(store: Store, rows: list[Row], where: str) -> None:
+    found = answer_of(store, f"SELECT id FROM job__sys WHERE {where}")
+    assert found.total >= len(rows) - 1

@@ -11,6 +11,7 @@ from rescind.errors import RequestRefused
 from rescind.vql import tree
 from rescind.vql.refusals import invalid, syntax_error, unknown_function
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(.)|''|%", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -23,6 +24,8 @@ def parse(text: str) -> tree.Statement:
     """
     if len(text) > limits.QUERY_CHARACTERS_MAX:
         raise invalid(f"A query has at most {limits.QUERY_CHARACTERS_MAX} characters")
+    if _UNSTORABLE.search(text):
+        raise invalid("A query must not hold U+0000 or a lone surrogate")
     try:
         statement: Any = _PARSER.parse(text)
     except UnexpectedToken as error:

@@ -71,6 +71,7 @@ class _Planner:
         self._query = query
         self._statement = statement
         self._target = target_named(statement.target)
+        self._conditions = 0
         self._today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def plan(self) -> Plan:
@@ -173,6 +174,12 @@ class _Planner:
                     raise self._unsupported("NOT")
                 return selection.Not(self._filter(part, depth + 1))
             case _:
+                self._conditions += 1
+                if self._conditions > limits.QUERY_CONDITIONS_MAX:
+                    most = limits.QUERY_CONDITIONS_MAX
+                    raise invalid(
+                        f"A query has at most {most} conditions; CONTAINS takes many values"
+                    )
                 return self._comparison(condition, self._field(condition.field, "where fields"))
 
     def _comparison(self, condition: tree.Comparison, field: Field) -> Filter:
