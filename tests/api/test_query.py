@@ -15,6 +15,7 @@ from rescind.api.http import Context
 from rescind.api.routes import ROUTES
 from rescind.lifecycle import FINAL, Status
 from rescind.model import Actor
+from rescind.service.policy import Profile
 from rescind.store.protocol import Store
 from store import harness
 
@@ -252,6 +253,17 @@ def test_profile_vault_has_no_job__sys_and_wants_jobs_read(
         ("SELECT id FROM job__sys WHERE job_title__sys = 'a", "INCORRECT_QUERY_SYNTAX", "[']"),
         ("SELECT id FROM job__sys WHERE id CONTAINS ()", "INCORRECT_QUERY_SYNTAX", "[)]"),
         ("SELECT * FROM job__sys", "INCORRECT_QUERY_SYNTAX", "[*]"),
+        ("SELECT id, id FROM job__sys", "INVALID_DATA", "'id' stands more than once"),
+        ("SELECT id AS a, id AS b FROM job__sys", "INVALID_DATA", "'id' stands more than once"),
+        ("SELECT id AS a, job_title__sys AS a FROM job__sys", "INVALID_DATA", "'a' stands more"),
+        (
+            ("SELECT id FROM job_history__sys WHERE id IN (SELECT job_history__sys FROM "
+            "job_task_history__sys WHERE job_history__sys IN (SELECT job_history__sys FROM "
+            "job_task_history__sys))"),
+            "INCORRECT_QUERY_SYNTAX",
+            "may not hold another",
+        ),
+        ("SELECT id FROM job__sys WHERE id IN (SELECT id FROM user__sys)", "INVALID_DATA", "IN"),
         (
             "SELECT id FROM job__sys WHERE " + " OR ".join(["id = 1"] * 501),
             "INVALID_DATA",
@@ -315,3 +327,69 @@ def test_a_query_that_takes_too_long_is_refused_with_what_to_do(
     error_type, message = failure(api.post(URL, data={"q": query}, headers=ada))
     assert error_type == "OPERATION_NOT_ALLOWED"
     assert "after 0.001 seconds" in message
+
+
+def test_patterns_are_looked_for_in_no_more_time_than_they_take_to_read(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    harness.submit(store)
+    many = "%" * 5_000
+    for where, found in [
+        (f"job_type__sys LIKE 'p{many}x'", 0),
+        (f"job_type__sys LIKE 'p{many}b'", 1),
+        (f"job_title__sys LIKE '{'a%' * 700}'", 0),
+        (f"job_title__sys LIKE '{'[' * 20_000}'", 0),
+    ]:
+        answer = ask(api, ada, f"SELECT id FROM job__sys WHERE {where}")
+        assert answer["responseDetails"]["total"] == found
+    assert ask(api, ada, f"SHOW FIELDS FROM job__sys LIKE '{many}x'")["data"] == []
+
+
+def test_pages_go_on_when_rows_have_left_the_target(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    placed = [harness.submit(store) for _ in range(5)]
+    first = ask(api, ada, "SELECT id FROM job_instance__sys ORDER BY id PAGESIZE 2")
+    for job_id in placed[2:4]:
+        harness.cancel(store, job_id)
+        harness.settle(store, job_id)
+    second = api.get(first["responseDetails"]["next_page"], headers=ada).json()
+    assert (second["data"], second["responseDetails"]["size"]) == ([], 0)
+    third = api.get(second["responseDetails"]["next_page"], headers=ada).json()
+    assert ids(third) == placed[4:]
+    assert "next_page" not in third["responseDetails"]
+    beyond = ask(api, ada, "SELECT id FROM job__sys PAGESIZE 2 PAGEOFFSET 1000")
+    assert beyond["responseDetails"]["previous_page"].endswith("pageoffset=3")
+
+
+def test_pages_are_for_who_may_still_see_them(
+    api: TestClient, ada: Headers, store: Store, context: Context
+) -> None:
+    for _ in range(2):
+        harness.submit(store)
+    pages = {
+        target: ask(api, ada, f"SELECT id FROM {target} PAGESIZE 1")["responseDetails"]["next_page"]
+        for target in ("job__sys", "job_instance__sys")
+    }
+    settings = replace(context.settings, profile=Profile.VAULT)
+    by_now = TestClient(application(replace(context, settings=settings), ROUTES))
+    assert failure(by_now.get(pages["job__sys"], headers=ada))[0] == "INVALID_DATA"
+    answer = by_now.get(pages["job_instance__sys"], headers=ada).json()
+    assert answer["responseStatus"] == "SUCCESS"
+    assert failure(api.get(f"{URL}/%00", headers=ada))[0] == "INVALID_DATA"
+
+
+def test_an_order_that_says_the_same_again_changes_nothing(
+    api: TestClient, ada: Headers, store: Store
+) -> None:
+    placed = [harness.submit(store) for _ in range(3)]
+    again = ", ".join(["id DESC", *["id", "job_title__sys"] * 1_500])
+    assert ids(ask(api, ada, f"SELECT id FROM job__sys ORDER BY {again}")) == placed[::-1]
+
+
+def test_an_in_of_a_target_without_rows_has_none(api: TestClient, ada: Headers) -> None:
+    query = (
+        "SELECT task_id__sys FROM job_task_history__sys WHERE job_history__sys IN "
+        "(SELECT id FROM job_history__sysr)"
+    )
+    assert ask(api, ada, query)["data"] == []

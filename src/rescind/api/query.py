@@ -40,6 +40,7 @@ def page(context: Context, request: Request) -> Answer:
     size = parse_number(request.query, "pagesize", most, 1, limits.PAGE_OFFSET_MAX)
     found = querying.page(
         context.store,
+        context.profile,
         request.signed_in,
         request.parameters["query_id"],
         size=min(size, most),

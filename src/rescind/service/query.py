@@ -1,5 +1,6 @@
 """Queries: what VQL asks for, as far as the caller may see it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from rescind import ids
 from rescind.errors import QueryTooSlow, RequestRefused
 from rescind.model import FoundRow
-from rescind.selection import EVERYTHING, Column, Compare, Filter, Operator, Source, both
+from rescind.selection import EVERYTHING, Column, Compare, Operator, Source, both
 from rescind.service.policy import Caller, Permission, Profile, listable_owner
 from rescind.store.protocol import Store
 from rescind.vql import tree
@@ -18,12 +19,16 @@ from rescind.vql.parser import parse
 from rescind.vql.planner import Plan, Shown, like, plan, target_named
 from rescind.vql.targets import OURS, TARGETS, Field, Target
 
+_CURSOR_ID = re.compile(r"[0-9a-f-]{36}")
+
 
 class Shape(Struct, frozen=True, kw_only=True):
     """What each row of an answer shows; kept with the ids of a query that has several pages."""
 
     target: str
     shown: tuple[Shown, ...]
+    owner: int | None
+    """Whose rows they are; None: everyone's."""
 
     @property
     def columns(self) -> list[Column]:
@@ -47,7 +52,7 @@ class Page(Struct, frozen=True, kw_only=True):
     @property
     def cut(self) -> bool:
         """Whether there is more, and nothing that leads to it."""
-        ends = self.offset + len(self.rows) >= self.total
+        ends = self.offset + self.size >= self.total
         return self.cursor is None and self.size > 0 and not ends
 
 
@@ -79,6 +84,7 @@ def query(
 
 def page(
     store: Store,
+    profile: Profile,
     caller: Caller,
     cursor_id: str,
     *,
@@ -90,13 +96,15 @@ def page(
 
     Raises RequestRefused, INVALID_DATA, when nothing is kept of it any more.
     """
-    kept = store.cursor(cursor_id, caller.user.id)
+    kept = store.cursor(cursor_id, caller.user.id) if _CURSOR_ID.fullmatch(cursor_id) else None
     if kept is None:
-        raise RequestRefused(
-            "INVALID_DATA", "The pages of this query are not kept any more; send the query again"
-        )
+        raise _not_kept()
     shape = msgspec.json.decode(kept.description, type=Shape)
-    source = TARGETS[shape.target].source or Source.JOBS
+    target = TARGETS[shape.target]
+    source = target.source or Source.JOBS
+    owner, _ = _owner(source, profile, caller)
+    if not _known(target, profile) or owner not in (None, shape.owner):
+        raise _not_kept()  # for who may see less by now
     wanted = kept.ids[offset : offset + size]
     with _in_time(seconds):
         rows = store.select_again(source, shape.columns, wanted, seconds=seconds)
@@ -108,9 +116,10 @@ def page(
 def _first_page(
     store: Store, profile: Profile, caller: Caller, planned: Plan, seconds: float
 ) -> Page:
-    shape = Shape(target=planned.target.name, shown=planned.shown)
     selection = planned.selection
-    visible = _visible(selection.source, profile, caller)
+    owner, column = _owner(selection.source, profile, caller)
+    visible = EVERYTHING if owner is None else Compare(column, Operator.EQ, owner)
+    shape = Shape(target=planned.target.name, shown=planned.shown, owner=owner)
     with _in_time(seconds):
         found = store.select(
             replace(selection, where=both(selection.where, visible)),
@@ -135,14 +144,19 @@ def _first_page(
     )
 
 
-def _visible(source: Source, profile: Profile, caller: Caller) -> Filter:
-    """What the caller may see: jobs as in lists; users with the permission to edit them."""
+def _owner(source: Source, profile: Profile, caller: Caller) -> tuple[int | None, Column]:
+    """Whose rows the caller may see, None for everyone's, and the column that says whose they are:
+    jobs as in lists; users with the permission to edit them.
+    """
     if source is Source.USERS:
-        owner = None if caller.may(Permission.USERS_EDIT) else caller.user.id
-        column = Column.ID
-    else:
-        owner, column = listable_owner(caller, profile), Column.CREATED_BY
-    return EVERYTHING if owner is None else Compare(column, Operator.EQ, owner)
+        return None if caller.may(Permission.USERS_EDIT) else caller.user.id, Column.ID
+    return listable_owner(caller, profile), Column.CREATED_BY
+
+
+def _not_kept() -> RequestRefused:
+    return RequestRefused(
+        "INVALID_DATA", "The pages of this query are not kept any more; send the query again"
+    )
 
 
 def _known(target: Target, profile: Profile) -> bool:

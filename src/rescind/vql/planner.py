@@ -1,6 +1,7 @@
 """A tree to what it asks for: a filter of known columns, and what to show of the rows."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -67,8 +68,11 @@ _Scalar: TypeAlias = int | str | datetime | None
 
 
 class _Planner:
-    def __init__(self, query: str, statement: tree.Query, now: datetime) -> None:
+    def __init__(
+        self, query: str, statement: tree.Query, now: datetime, *, within: bool = False
+    ) -> None:
         self._query = query
+        self._within = within
         self._statement = statement
         self._target = target_named(statement.target)
         self._conditions = 0
@@ -76,6 +80,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         statement, target = self._statement, self._target
+        shown = tuple(map(self._shown, statement.items))
+        self._each_once(shown)
         where: Filter = selection.EVERYTHING
         if statement.where is not None:
             where = self._filter(statement.where, 1)
@@ -84,15 +90,11 @@ class _Planner:
         window = self._window()
         return Plan(
             target=target,
-            shown=tuple(map(self._shown, statement.items)),
+            shown=shown,
             selection=Selection(
                 source=target.source or Source.JOBS,
                 where=where,
-                order=tuple(
-                    Order(column, ordering.descending)
-                    for ordering in statement.order
-                    if (column := self._ordered_by(ordering.field)) is not None
-                ),
+                order=self._order(),
             ),
             skip=window.get("SKIP", 0),
             rows_max=window.get("MAXROWS"),
@@ -112,6 +114,18 @@ class _Planner:
             **{_WINDOW.get(word, word): given[word] for word in given if word in _WINDOW},
             **{word: given[word] for word in given if word not in _WINDOW},
         }
+
+    def _each_once(self, shown: tuple[Shown, ...]) -> None:
+        """A field once, and a name once: a row has no two members of one name, and an answer is as
+        large as its rows are.
+        """
+        names = [
+            item.what.name for item in self._statement.items if isinstance(item.what, tree.Field)
+        ]
+        for what in ([one.key for one in shown], names):
+            again = [name for name, count in Counter(what).items() if count > 1]
+            if again:
+                raise invalid(f"'{again[0]}' stands more than once in 'select fields'")
 
     # What is selected
 
@@ -137,10 +151,23 @@ class _Planner:
             order=query.order,
             tails=query.tails,
         )
-        if any(isinstance(item.what, tree.Query) for item in inner.items):
-            raise syntax_error(self._query, "a query within a query may not hold another")
-        _Planner(self._query, inner, self._today).plan()
+        self._inner(inner).plan()
         return relationship
+
+    def _inner(self, query: tree.Query) -> "_Planner":
+        """The planner of a query within this one, which holds no other."""
+        if self._within:
+            raise syntax_error(self._query, "a query within a query may not hold another")
+        return _Planner(self._query, query, self._today, within=True)
+
+    def _order(self) -> tuple[Order, ...]:
+        """Each column once: again it changes nothing."""
+        wanted: dict[Column, Order] = {}
+        for ordering in self._statement.order:
+            column = self._ordered_by(ordering.field)
+            if column is not None:
+                wanted.setdefault(column, Order(column, ordering.descending))
+        return tuple(wanted.values())
 
     def _ordered_by(self, field: tree.Field) -> Column | None:
         """The column to order by; None where all rows have the same."""
@@ -203,8 +230,9 @@ class _Planner:
         relationship = query.target
         name = self._target.relationships.get(relationship, relationship)
         inner = tree.Query(items=query.items, target=name, where=query.where)
-        selected = _Planner(self._query, inner, self._today).plan()
-        if len(selected.shown) != 1 or selected.target.source is not None:
+        selected = self._inner(inner).plan()
+        rows = self._target.source is not None and selected.target.source is not None
+        if len(selected.shown) != 1 or rows:
             raise invalid(f"IN is not supported with a query of {relationship}")
         what = selected.shown[0].what
         if isinstance(what, Field) and what.type is not field.type:
@@ -216,9 +244,14 @@ class _Planner:
             raise invalid(f"LIKE is not supported on {named.name}, which is no String")
         if len(text.pieces) > 1 and not text.pieces[0] and not self._target.free:
             raise self._unsupported("LIKE with % at the beginning")
+        first, *rest = text.pieces
+        # What stands between two % that touch each other says nothing.
+        pieces = (first, *[piece for piece in rest[:-1] if piece], *rest[-1:])
+        if sum(map(len, pieces)) > limits.TITLE_CHARACTERS_MAX:
+            return NOTHING  # no text is so long
         if field.column is not None:
-            return selection.Like(field.column, text.pieces)
-        return _truth(field.constant is not None and like(field.constant, text.pieces))
+            return selection.Like(field.column, pieces)
+        return _truth(field.constant is not None and like(field.constant, pieces))
 
     def _compared(
         self, named: tree.Field, field: Field, operator: Operator, value: tree.Value
@@ -284,7 +317,19 @@ class _Planner:
 
 def like(text: str, pieces: tuple[str, ...]) -> bool:
     """Whether a text has the pieces of a pattern; see :class:`rescind.selection.Like`."""
-    return bool(re.fullmatch(".*".join(map(re.escape, pieces)), text, re.DOTALL))
+    first, *between = pieces
+    if not between:
+        return text == first
+    last = between.pop()
+    if not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in between:
+        # The first place there is leaves the most to what comes after it.
+        at = text.find(piece, at, end) + len(piece)
+        if at < len(piece):
+            return False
+    return at <= end
 
 
 def _truth(holds: bool) -> Filter:

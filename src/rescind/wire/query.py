@@ -37,9 +37,9 @@ def page_details(*, size: int, offset: int, rows: int, total: int, pages: str | 
     details: Payload = {"pagesize": size, "pageoffset": offset, "size": rows, "total": total}
     if pages is not None and size > 0:
         if offset > 0:
-            before = max(0, offset - size)
+            before = max(0, min(offset, total) - size)
             details["previous_page"] = f"{pages}?pagesize={size}&pageoffset={before}"
-        if offset + rows < total:
+        if offset + size < total:
             details["next_page"] = f"{pages}?pagesize={size}&pageoffset={offset + size}"
     return details
 

@@ -47,7 +47,11 @@ def _pattern(pieces: Sequence[str]) -> str:
 
 
 _DIALECT = Dialect(
-    parameter="%({})s", by_code_point=' COLLATE "C"', like="{} LIKE {}", pattern=_pattern
+    parameter="%({})s",
+    by_code_point=' COLLATE "C"',
+    one_of="{} = ANY({})",
+    like="{} LIKE {}",
+    pattern=_pattern,
 )
 
 

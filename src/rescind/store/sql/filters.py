@@ -35,6 +35,9 @@ class Dialect(Struct, frozen=True):
     """A parameter, with ``{}`` for its name."""
     by_code_point: str
     """What makes a text compare by its code points."""
+    one_of: str
+    """How a column, the first ``{}``, is compared with a list, the second: one parameter, however
+    many values."""
     like: str
     """How a column, the first ``{}``, is compared with a pattern, the second."""
     pattern: Callable[[Sequence[str]], str]
@@ -76,8 +79,7 @@ class _Writer:
 
     def _condition(self, part: OneOf | Like | Compare) -> str:
         if isinstance(part, OneOf):
-            some = ", ".join(map(self._bound, part.values))
-            return f"{part.column} IN ({some})" if some else "false"
+            return self._dialect.one_of.format(part.column, self._bound(list(part.values)))
         if isinstance(part, Like):
             pattern = self._bound(self._dialect.pattern(part.pieces))
             return self._dialect.like.format(part.column, pattern)
@@ -92,7 +94,7 @@ class _Writer:
             return f"({column} IS NULL OR {column} <> {self._bound(value)})"
         return f"{_ordered(column, self._dialect)} {operator} {self._bound(value)}"
 
-    def _bound(self, value: Value) -> str:
+    def _bound(self, value: Value | list[Value]) -> str:
         name = f"value_{len(self.parameters)}"
         self.parameters[name] = value
         return self._dialect.parameter.format(name)

@@ -103,12 +103,19 @@ def _glob(pieces: Sequence[str]) -> str:
     return "*".join(re.sub(r"[*?\[]", r"[\g<0>]", piece) for piece in pieces)
 
 
-_DIALECT = Dialect(parameter=":{}", by_code_point="", like="{} GLOB {}", pattern=_glob)
+_DIALECT = Dialect(
+    parameter=":{}",
+    by_code_point="",
+    one_of="{} IN (SELECT value FROM json_each({}))",
+    like="{} GLOB {}",
+    pattern=_glob,
+)
 
 
 def _adapted(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return to_json(value)
+        moments = any(isinstance(one, datetime) for one in value)
+        return to_json([_adapted(one) for one in value] if moments else value)
     if isinstance(value, timedelta):
         return value // timedelta(milliseconds=1)
     if isinstance(value, datetime):
