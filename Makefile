@@ -24,12 +24,14 @@ prove: $(VENV)/dev ## races, stops, daemons and kills for long, about half an ho
 	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
 
-bench: $(VENV)/dev ## what runs, stops and floods cost, beside their floors
+bench: $(VENV)/dev ## what runs, stops, floods, lists and queries cost, beside their floors
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork
 	$(BIN)/python bench/ordinary.py
 	$(BIN)/python bench/flood.py
+	$(BIN)/python bench/lists.py
+	$(BIN)/python bench/queries.py
 
 check: $(VENV)/dev ## lint, types, direction of dependence
 	$(BIN)/ruff check
