@@ -99,7 +99,7 @@ class Service:
         self.store = store = backend.store
         loops: list[Loop] = [
             *backend.loops,
-            Scheduler(store),
+            Scheduler(store, clock),
             Canceller(store),
             Rescuer(store),
             Pruner(store, retention_days=self._settings.retention_days),

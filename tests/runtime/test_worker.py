@@ -80,10 +80,9 @@ class Bench:
 
     def step(self) -> None:
         """What a supervisor does in one round."""
-        now = SystemClock().now()
         try:
-            self.stopper.step(now)
-            self.worker.step(now)
+            self.stopper.step()
+            self.worker.step()
         except (StoreUnavailable, OSError):
             pass
         self.worker.wait(0.02)

@@ -46,7 +46,7 @@ class Process:
         self.woken.clear()
 
     def step(self) -> None:
-        self._exchanger.step(SystemClock().now())
+        self._exchanger.step()
 
     def reaches(self, other: "Process", channel: Channel) -> bool:
         """Whether what was posted here is heard there."""

@@ -1,7 +1,5 @@
 """The canceller: what is CANCELLING and has stopped becomes CANCELLED."""
 
-from datetime import datetime, timedelta
-
 from rescind import limits
 from rescind.model import Actor
 from rescind.runtime.loop import EventWaiter, exhaust
@@ -19,7 +17,7 @@ class Canceller:
         self._store = store
         self._actor = Actor(by=self.name)
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Settle all that has stopped."""
         exhaust(lambda limit: self._store.settle(self._actor, limit=limit))
-        return now + timedelta(seconds=limits.CANCELLER_POLL_SECONDS)
+        return limits.CANCELLER_POLL_SECONDS

@@ -1,7 +1,6 @@
 """The exchanger: wake-ups from this process to the others that share its store, and back."""
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
 
 from rescind import limits
 from rescind.clock import Clock
@@ -38,7 +37,7 @@ class Exchanger:
         """End the wait."""
         self._exchange.wake()
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Deliver what was heard; send what is pending, unless something was sent just now."""
         self._deliver(self._exchange.receive())
         elapsed = self._clock.elapsed()
@@ -46,5 +45,4 @@ class Exchanger:
         if early <= 0 and self._exchange.pending:
             self._exchange.send()
             self._sent = elapsed
-        again = early if early > 0 and self._exchange.pending else limits.EXCHANGE_POLL_SECONDS
-        return now + timedelta(seconds=again)
+        return early if early > 0 and self._exchange.pending else limits.EXCHANGE_POLL_SECONDS

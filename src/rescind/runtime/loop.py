@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from rescind import limits
@@ -15,14 +15,13 @@ def exhaust(move: Callable[[int], list[int]]) -> None:
         pass
 
 
-def soonest(poll_seconds: float, due: timedelta | None) -> timedelta:
-    """How long a loop may wait: until something is due, if anything is, but for no longer than
-    its poll; a moment at least, since what is due may be held by another transaction.
+def soonest(poll_seconds: float, due: timedelta | None) -> float:
+    """How many seconds a loop may wait: until something is due, if anything is, but for no longer
+    than its poll; a moment at least, since what is due may be held by another transaction.
     """
-    poll = timedelta(seconds=poll_seconds)
     if due is None:
-        return poll
-    return min(poll, max(due, timedelta(seconds=limits.DUE_SECONDS_MIN)))
+        return poll_seconds
+    return min(poll_seconds, max(due.total_seconds(), limits.DUE_SECONDS_MIN))
 
 
 class Waiter(Protocol):
@@ -56,8 +55,8 @@ class EventWaiter:
 class Loop(Protocol):
     """Something that happens on its own, again and again.
 
-    A loop owns no thread and reads no clock: a supervisor, a test or a simulation calls ``step``
-    when ``waiter`` returns.
+    A loop owns no thread and knows no time of day, which may be set back: a supervisor, a test or a
+    simulation calls ``step`` when ``waiter`` returns.
     """
 
     @property
@@ -75,8 +74,8 @@ class Loop(Protocol):
         """How it waits."""
         ...
 
-    def step(self, now: datetime) -> datetime:
-        """Do all there is to do now; when to be called again at the latest.
+    def step(self) -> float:
+        """Do all there is to do now; in how many seconds to be called again at the latest.
 
         May raise StoreUnavailable: nothing is lost, the next step does it again.
         """

@@ -1,7 +1,5 @@
 """The pruner: what is kept for a time is deleted after it."""
 
-from datetime import datetime, timedelta
-
 from rescind import limits
 from rescind.runtime.loop import EventWaiter
 from rescind.store.protocol import Channel, Store
@@ -22,7 +20,7 @@ class Pruner:
         self._store = store
         self._age_seconds = retention_days * _DAY_SECONDS
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Delete a batch of each kind; soon again while there is more: others write, too."""
         few, many = limits.PRUNE_BATCH_JOBS_MAX, limits.LOOP_BATCH_JOBS_MAX
         more = (
@@ -31,5 +29,4 @@ class Pruner:
             self._store.prune_keys(limit=many) == many,
             self._store.prune_cursors(limit=many) == many,
         )
-        seconds = limits.PRUNE_AGAIN_SECONDS if any(more) else limits.PRUNE_POLL_SECONDS
-        return now + timedelta(seconds=seconds)
+        return limits.PRUNE_AGAIN_SECONDS if any(more) else limits.PRUNE_POLL_SECONDS

@@ -3,8 +3,6 @@ holds it up. A run that it cannot keep is killed in time by its engine, whatever
 process.
 """
 
-from datetime import datetime, timedelta
-
 from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.protocol import Engine
@@ -34,7 +32,7 @@ class Renewer:
         self._worker_id = worker_id
         self._lease_seconds = lease_seconds
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Renew all leases, and let go on what they are for."""
         # The new lease begins when the store hears of it, so not before this.
         asked_at = self._clock.elapsed()
@@ -43,7 +41,7 @@ class Renewer:
             self._engine.extend(renewed, fence_at(asked_at, self._lease_seconds))
         whole = len(renewed) >= len(self._store.held(self._worker_id))
         wait = self._lease_seconds / limits.LEASE_RENEWALS
-        return now + timedelta(seconds=wait if whole else limits.RENEW_AGAIN_SECONDS)
+        return wait if whole else limits.RENEW_AGAIN_SECONDS
 
 
 def fence_at(asked_at: float, lease_seconds: float) -> float:

@@ -1,7 +1,5 @@
 """The rescuer: what runs under a lease that is over runs again, or ends with an error."""
 
-from datetime import datetime
-
 from rescind import limits
 from rescind.model import Actor
 from rescind.runtime.loop import EventWaiter, exhaust, soonest
@@ -19,7 +17,7 @@ class Rescuer:
         self._store = store
         self._actor = Actor(by=self.name)
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Rescue all whose lease is over."""
         exhaust(lambda limit: self._store.rescue(self._actor, limit=limit))
-        return now + soonest(limits.RESCUER_POLL_SECONDS, self._store.next_lease_end())
+        return soonest(limits.RESCUER_POLL_SECONDS, self._store.next_lease_end())

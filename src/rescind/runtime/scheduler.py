@@ -1,9 +1,9 @@
 """The scheduler: what is due is queued, and what nothing can run is given up."""
 
-from datetime import datetime, timedelta
+import math
 
 from rescind import limits
-from rescind.clock import EPOCH
+from rescind.clock import Clock
 from rescind.model import Actor
 from rescind.runtime.loop import EventWaiter, exhaust, soonest
 from rescind.store.protocol import Channel, JobStore
@@ -15,26 +15,28 @@ class Scheduler:
     name = "scheduler"
     wakes_on = frozenset({Channel.SCHEDULED})
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, clock: Clock) -> None:
         self.waiter = EventWaiter()
         self._store = store
+        self._clock = clock
         self._actor = Actor(by=self.name)
-        self._looked_at = EPOCH
-        self._fail_at = EPOCH
+        self._looked_at = -math.inf
+        self._fail_at = -math.inf
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Queue what is due, fail what nothing can run."""
         exhaust(lambda limit: self._store.stage(self._actor, limit=limit))
         exhaust(lambda limit: self._store.queue(self._actor, limit=limit))
-        if now - self._looked_at > timedelta(seconds=limits.FAIL_GAP_SECONDS):
+        elapsed = self._clock.elapsed()
+        if elapsed - self._looked_at > limits.FAIL_GAP_SECONDS:
             # We have just started, the store was away, or we stood still: so may have the workers,
             # and have not said yet that they live.
-            self._fail_at = now + timedelta(seconds=limits.FAIL_SETTLE_SECONDS)
-        self._looked_at = now
-        if now >= self._fail_at:
-            self._fail_at = now + timedelta(seconds=limits.FAIL_POLL_SECONDS)
+            self._fail_at = elapsed + limits.FAIL_SETTLE_SECONDS
+        self._looked_at = elapsed
+        if elapsed >= self._fail_at:
+            self._fail_at = elapsed + limits.FAIL_POLL_SECONDS
             exhaust(self._fail)
-        return now + soonest(limits.SCHEDULER_POLL_SECONDS_MAX, self._store.next_due())
+        return soonest(limits.SCHEDULER_POLL_SECONDS_MAX, self._store.next_due())
 
     def _fail(self, limit: int) -> list[int]:
         unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX

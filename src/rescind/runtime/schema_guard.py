@@ -1,7 +1,5 @@
 """The schema guard: a program that the database has left behind serves no longer."""
 
-from datetime import datetime, timedelta
-
 from rescind import limits
 from rescind.runtime.loop import EventWaiter
 from rescind.store.protocol import Channel, Store
@@ -17,7 +15,7 @@ class SchemaGuard:
         self.waiter = EventWaiter()
         self._store = store
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Raises SchemaError, which ends the process, when it is not."""
         self._store.require_schema()
-        return now + timedelta(seconds=limits.SCHEMA_POLL_SECONDS)
+        return limits.SCHEMA_POLL_SECONDS

@@ -2,8 +2,6 @@
 busy worker still stops in time.
 """
 
-from datetime import datetime, timedelta
-
 from rescind import limits
 from rescind.engines.protocol import Engine, StopReason
 from rescind.runtime.loop import EventWaiter
@@ -22,8 +20,8 @@ class Stopper:
         self._engine = engine
         self._worker_id = worker_id
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Stop every run whose cancel was accepted; saying it twice does nothing."""
         for run in self._store.stops_wanted(self._worker_id):
             self._engine.stop(run, StopReason.CANCEL)
-        return now + timedelta(seconds=limits.WORKER_POLL_SECONDS)
+        return limits.WORKER_POLL_SECONDS

@@ -94,13 +94,13 @@ class Supervisor:
         """
         try:
             try:
-                next_wake = loop.step(self._clock.now())
+                seconds = loop.step()
             finally:
                 # Who has nothing to write is done, even if the store is away.
                 if self._worker is not None and loop is self._worker and self._worker.drained:
                     self._idle.set()
             if wait:
-                loop.waiter.wait(max(0.0, (next_wake - self._clock.now()).total_seconds()))
+                loop.waiter.wait(seconds)
         except SchemaError as error:
             self._on_fatal(error)
             return False

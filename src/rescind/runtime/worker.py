@@ -5,7 +5,6 @@ take (it may be away) stays pending and is offered again at the next step.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -136,7 +135,7 @@ class Worker:
         """Of what runs now."""
         return max((run.job.grace_seconds for run in list(self._runs.values())), default=0.0)
 
-    def step(self, now: datetime) -> datetime:
+    def step(self) -> float:
         """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
         # First what needs no store: it may be away.
         heard, self._heard = self._heard, []
@@ -151,7 +150,7 @@ class Worker:
         if self._drain_at is None:
             self._claim()
             self._register()
-        return self._next_wake(now)
+        return self._seconds_left()
 
     def _handle(self, event: EngineEvent) -> None:
         """Take in one thing that the engine said."""
@@ -318,7 +317,7 @@ class Worker:
             self._store.register(self._registration, self._metadata)
             self._registered = elapsed
 
-    def _next_wake(self, now: datetime) -> datetime:
+    def _seconds_left(self) -> float:
         elapsed = self._clock.elapsed()
         seconds = limits.WORKER_POLL_SECONDS
         if self._logbook or self._progress:
@@ -326,7 +325,7 @@ class Worker:
         for run in self._runs.values():
             if run.stopped_for is None:
                 seconds = min(seconds, max(0.0, run.deadline - elapsed))
-        return now + timedelta(seconds=seconds)
+        return seconds
 
 
 def retry_delay(job: Job) -> float:
