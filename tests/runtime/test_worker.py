@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from engines.conftest import jobs_importable
 from rescind.clock import SystemClock
 from rescind.engines.process.engine import ProcessEngine
-from rescind.engines.protocol import Order, StopReason
+from rescind.engines.protocol import Ended, EngineEvent, Order, StopReason
 from rescind.errors import StoreUnavailable
 from rescind.lifecycle import Evidence, Status
 from rescind.model import Actor, Job, JobMetadata, Registration
@@ -37,6 +38,13 @@ class LossyStore(SqliteStore):
             raise StoreUnavailable("the connection broke after the commit")
         return claimed
 
+    def refuse_success_of(self, job_id: int) -> None:
+        """Let the database itself refuse that this job ends well."""
+        self._database._writer.execute(
+            f"CREATE TRIGGER refuses BEFORE UPDATE OF status ON job WHEN NEW.id = {job_id} "
+            "AND NEW.status = 'SUCCESS' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
     def break_writes(self, broken: bool) -> None:
         """Let every write fail, as on a read-only file, or no longer."""
         self._database._writer.execute(f"PRAGMA query_only = {int(broken)}")
@@ -46,6 +54,14 @@ class RefusingEngine(ProcessEngine):
     """A real engine that cannot start its next run."""
 
     refuse_next = False
+    garble = False
+    """Whether it says something senseless of a run before it says that it ended."""
+
+    def poll(self, seconds: float) -> list[EngineEvent]:
+        events = super().poll(seconds)
+        senseless: Any = object()
+        ended = any(isinstance(event, Ended) for event in events)
+        return [senseless, *events] if self.garble and ended else events
 
     def start(self, order: Order) -> None:
         if self.refuse_next:
@@ -141,6 +157,24 @@ def test_an_end_that_the_store_does_not_take_is_offered_until_it_does(bench: Ben
     bench.store.break_writes(False)
     bench.until(lambda: bench.store.held("worker-1") == [])
     assert harness.row(bench.store, job_id).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_an_ending_that_the_database_refuses_holds_up_neither_others_nor_itself(
+    bench: Bench,
+) -> None:
+    refused, other = bench.submit("echo"), bench.submit("echo")
+    bench.store.refuse_success_of(refused)
+    bench.until(lambda: bench.status(other) is Status.SUCCESS)
+    job = harness.row(bench.store, refused)
+    assert job.status is Status.ERRORS_ENCOUNTERED
+    assert "The database refused" in (job.error or "")
+    assert bench.store.held("worker-1") == []
+
+
+def test_what_an_engine_says_that_makes_no_sense_does_not_hold_up_the_rest(bench: Bench) -> None:
+    bench.engine.garble = True
+    job_id = bench.submit("echo")
+    bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
 
 
 def test_a_time_out_needs_no_store(bench: Bench) -> None:

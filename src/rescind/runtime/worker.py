@@ -4,7 +4,8 @@ It owns claim, finish, retry and release; the engine owns the processes. What th
 take (it may be away) stays pending and is offered again at the next step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -64,6 +65,9 @@ class _Run:
         if inactivity is not None and elapsed >= self.last_sign + inactivity:
             return StopReason.INACTIVITY
         return None
+
+
+_End = TypeVar("_End", RunEnd, RunRetry)
 
 
 class Worker:
@@ -138,9 +142,7 @@ class Worker:
     def step(self) -> float:
         """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
         # First what needs no store: it may be away.
-        heard, self._heard = self._heard, []
-        for event in heard:
-            self._handle(event)
+        self._hear()
         self._stop_overdue()
         self._answer()
         if self._flush_is_due():
@@ -151,6 +153,17 @@ class Worker:
             self._claim()
             self._register()
         return self._seconds_left()
+
+    def _hear(self) -> None:
+        """Take in what the engine said. What cannot be taken in does not hold up the rest."""
+        heard, self._heard = self._heard, []
+        for event in heard:
+            try:
+                self._handle(event)
+            except Exception:  # noqa: BLE001 - the cause is logged
+                _log.exception(
+                    "something that the engine said was dropped", event_kind=type(event).__name__
+                )
 
     def _handle(self, event: EngineEvent) -> None:
         """Take in one thing that the engine said."""
@@ -249,16 +262,36 @@ class Worker:
         meanwhile) is given back with the evidence of how it stopped.
         """
         if self._ends:
-            landed = self._store.finish(self._actor, self._ends)
-            self._give_back_rest(self._ends, landed)
+            self._give_back_rest(self._ends, self._landed(self._ends, self._store.finish))
             self._ends = []
         if self._retries:
-            landed = self._store.retry(self._actor, self._retries)
-            self._give_back_rest(self._retries, landed)
+            self._give_back_rest(self._retries, self._landed(self._retries, self._store.retry))
             self._retries = []
         if self._releases:
             self._store.release(self.id, self._releases)
             self._releases = []
+
+    def _landed(
+        self, ends: Sequence[_End], write: Callable[[Actor, Sequence[_End]], set[int]]
+    ) -> set[int]:
+        """The jobs that ``write`` moved. What the database refuses must not hold up the others, nor
+        for ever itself: then each is written alone, and what is refused again ends with just that.
+        """
+        try:
+            return write(self._actor, ends)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - the cause is logged
+            _log.exception("endings were refused by the database", runs=len(ends))
+        landed: set[int] = set()
+        for end in ends:
+            try:
+                landed |= write(self._actor, [end])
+            except StoreUnavailable:
+                raise  # those that have landed are known to have, when they are written again
+            except Exception as error:  # noqa: BLE001 - the job's own error says it
+                landed |= self._store.finish(self._actor, [_refused(end, error)])
+        return landed
 
     def _give_back_rest(self, ends: Sequence[RunEnd | RunRetry], landed: set[int]) -> None:
         self._releases += [
@@ -326,6 +359,17 @@ class Worker:
             if run.stopped_for is None:
                 seconds = min(seconds, max(0.0, run.deadline - elapsed))
         return seconds
+
+
+def _refused(end: RunEnd | RunRetry, error: Exception) -> RunEnd:
+    """How a run ends that the database does not let end as it did."""
+    return RunEnd(
+        run=end.run,
+        status=Status.ERRORS_ENCOUNTERED,
+        evidence=end.evidence,
+        stopped=end.stopped if isinstance(end, RunEnd) else False,
+        error=f"The database refused what the run ended with: {type(error).__name__}.",
+    )
 
 
 def retry_delay(job: Job) -> float:
