@@ -99,7 +99,9 @@ def test_every_field_of_every_target_can_be_shown_compared_and_ordered_by(
 @both_profiles
 def test_sdk_tasks_are_a_target_without_rows(api: TestClient, ada: Headers, store: Store) -> None:
     job_id = harness.place(store, Status.SUCCESS)
-    tasks = "SELECT task_id__sys, job_history__sysr.job_name__sys FROM job_task_history__sys"
+    tasks = (
+        "SELECT task_id__sys, status__sys, job_history__sysr.status__sys FROM job_task_history__sys"
+    )
     assert ask(api, ada, tasks)["data"] == []
     nested = "SELECT id, (SELECT task_id__sys FROM job_task_history__sysr) FROM job_history__sys"
     details = {"pagesize": 250, "pageoffset": 0, "size": 0, "total": 0}
@@ -253,6 +255,10 @@ def test_profile_vault_has_no_job__sys_and_wants_jobs_read(
         ("SELECT id FROM job__sys WHERE job_title__sys = 'a", "INCORRECT_QUERY_SYNTAX", "[']"),
         ("SELECT id FROM job__sys WHERE id CONTAINS ()", "INCORRECT_QUERY_SYNTAX", "[)]"),
         ("SELECT * FROM job__sys", "INCORRECT_QUERY_SYNTAX", "[*]"),
+        ("SELECT id FROM job__sys WHERE id BETWEEN null AND 3", "INVALID_DATA", "null"),
+        ("SELECT id FROM job__sys WHERE id BETWEEN 3 AND null", "INVALID_DATA", "null"),
+        ("SELECT id FROM job__sys WHERE run_date__sys BETWEEN TODAY AND TODAY", "INVALID_DATA", ""),
+        ("SELECT id FROM job__sys WHERE run_date__sys CONTAINS (TODAY)", "INVALID_DATA", ""),
         ("SELECT id, id FROM job__sys", "INVALID_DATA", "'id' stands more than once"),
         ("SELECT id AS a, id AS b FROM job__sys", "INVALID_DATA", "'id' stands more than once"),
         ("SELECT id AS a, job_title__sys AS a FROM job__sys", "INVALID_DATA", "'a' stands more"),

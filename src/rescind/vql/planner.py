@@ -119,10 +119,8 @@ class _Planner:
         """A field once, and a name once: a row has no two members of one name, and an answer is as
         large as its rows are.
         """
-        names = [
-            item.what.name for item in self._statement.items if isinstance(item.what, tree.Field)
-        ]
-        for what in ([one.key for one in shown], names):
+        fields = [item.what for item in self._statement.items if isinstance(item.what, tree.Field)]
+        for what in ([one.key for one in shown], [_key(field) for field in fields]):
             again = [name for name, count in Counter(what).items() if count > 1]
             if again:
                 raise invalid(f"'{again[0]}' stands more than once in 'select fields'")
@@ -132,9 +130,7 @@ class _Planner:
     def _shown(self, item: tree.Item) -> Shown:
         if isinstance(item.what, tree.Query):
             return Shown(self._nested(item.what), Nested())
-        name = item.what.name
-        key = f"{item.what.relationship}.{name}" if item.what.relationship else name
-        return Shown(item.alias or key, self._field(item.what, "select fields"))
+        return Shown(item.alias or _key(item.what), self._field(item.what, "select fields"))
 
     def _nested(self, query: tree.Query) -> str:
         """The relationship that a query in the selected fields follows, which is its key."""
@@ -215,9 +211,8 @@ class _Planner:
                 return self._compared(named, field, Operator(operator), value)
             case tree.Between(named, least, most):
                 self._no_literals(field, least, most)
-                ends = {Operator.GE: least, Operator.LE: most}
-                parts = [(word, self._scalar(named, field, end)) for word, end in ends.items()]
-                return selection.All(tuple(_compare(field, *part) for part in parts))
+                ends = ((Operator.GE, least), (Operator.LE, most))
+                return selection.All(tuple(self._compare(named, field, *end) for end in ends))
             case tree.Contains(named, values):
                 self._no_literals(field, *values)
                 return _one_of(field, tuple(self._scalar(named, field, one) for one in values))
@@ -259,9 +254,14 @@ class _Planner:
         days = self._days(value) if field.type is Type.DATETIME else None
         if days is not None:
             return _in_days(field, operator, *days)
+        return self._compare(named, field, operator, value)
+
+    def _compare(
+        self, named: tree.Field, field: Field, operator: Operator, value: tree.Value
+    ) -> Filter:
         scalar = self._scalar(named, field, value)
         if scalar is None and operator not in (Operator.EQ, Operator.NE):
-            raise invalid(f"null can be compared with = and != alone, not with {operator}")
+            raise invalid("null can be compared with = and != alone")
         return _compare(field, operator, scalar)
 
     # Values
@@ -330,6 +330,11 @@ def like(text: str, pieces: tuple[str, ...]) -> bool:
         if at < len(piece):
             return False
     return at <= end
+
+
+def _key(field: tree.Field) -> str:
+    """What a field is called in the answer, unless it is given another name."""
+    return f"{field.relationship}.{field.name}" if field.relationship else field.name
 
 
 def _truth(holds: bool) -> Filter:
