@@ -80,7 +80,7 @@ def test_cancel_is_heard_while_every_slot_is_busy(serve: Serve) -> None:
     service = serve("--slots", "2")
     ids = service.submit("demo_sleep__c", count=4, parameters={"seconds": 600})
     for job_id in ids[:2]:
-        service.until_status(job_id, "RUNNING")
+        service.until_logged(job_id, "Sleeping")  # RUNNING is not yet entered
     service.cancel(*ids)
     for job_id in ids:
         service.until_status(job_id, "CANCELLED")
