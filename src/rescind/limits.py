@@ -12,6 +12,8 @@ JSON_DEPTH_MAX = 32
 CSV_FIELD_CHARACTERS_MAX = 64 * 1024
 LOGIN_FIELDS_MAX = 20
 REASON_CHARACTERS_MAX = 1_000
+REASON_CHARACTERS_SHOWN = 500
+"""In a line of the service's log."""
 REFERENCE_ID_CHARACTERS_MAX = 255
 ITEM_VALUE_CHARACTERS_SHOWN = 60
 PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX = 50, 200
@@ -63,7 +65,9 @@ TIMEOUT_MINUTES_DEFAULT, TIMEOUT_MINUTES_MAX = 23 * 60, 4_320
 PROGRESS_MAX = 2**53 - 1
 ATTEMPTS_MAX = 100
 RETRY_SECONDS_DEFAULT, RETRY_SECONDS_MAX = 10.0, 86_400.0
-PROCESSOR_UNKNOWN_SECONDS_MAX = 86_400
+LOSSES_MAX = 5
+"""Of a job that is idempotent and sets no ``attempts_max``: so often may it lose its worker."""
+JOB_UNKNOWN_SECONDS_MAX = 86_400
 
 # What is kept, and for how long
 RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX = 30, 3_650
@@ -138,11 +142,9 @@ USER_NAME_CHARACTERS_MAX = 255
 PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 8, 1_024
 
 # Leases, where workers share a database
-LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 10.0, 8.0, 3_600.0
-LEASE_RENEWALS = 3
+LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 30.0, 8.0, 3_600.0
+LEASE_RENEWALS = 6
 """A lease is renewed this often in its time."""
-RENEW_AGAIN_SECONDS = 0.3
-"""When somebody else held the row of a run."""
 LEASE_MARGIN_SECONDS = 4.0
 """A run whose lease was not renewed is killed this long before the lease is over."""
 
@@ -177,6 +179,8 @@ SQLITE_READERS_MAX = 32
 
 # What a worker keeps in memory before it writes
 LOG_FLUSH_SECONDS = 0.25
+LOG_FLUSH_BYTES_MAX = 512 * 1024
+"""In one statement; more waits for the next."""
 LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL

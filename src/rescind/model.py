@@ -131,8 +131,10 @@ class Job(JobSummary, frozen=True, kw_only=True):
     queued_at: datetime | None
     attempt: int
     """How often it has been claimed; 0 before the first claim."""
+    failures: int
+    """How many runs that were entered have raised, died or lost their worker."""
     worker: str | None
-    """Who holds its lease."""
+    """Who holds it."""
     evidence: Evidence | None
     """How its last run stopped."""
     error: str | None
@@ -204,6 +206,8 @@ class RunRelease(Struct, frozen=True, kw_only=True):
 
     run: RunRef
     evidence: Evidence
+    drained: bool = False
+    """Because the worker was told to stop: it does not count as a failure."""
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):

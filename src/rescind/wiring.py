@@ -25,6 +25,7 @@ from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
 from rescind.runtime.exchanger import Exchanger
+from rescind.runtime.lease import Lease
 from rescind.runtime.loop import Loop
 from rescind.runtime.pruner import Pruner
 from rescind.runtime.renewer import Renewer
@@ -109,14 +110,13 @@ class Service:
         if run_worker:
             engine = _engine(self._settings, clock, backend.keepers)
             self._stack.callback(engine.close)
-            self.worker = _worker(self._settings, backend, engine, clock)
-            loops.append(Stopper(store, engine, worker_id=self.worker.id))
+            worker_id, lease = ids.worker_id(), None
             if backend.lease_seconds is not None:
-                lease_seconds = backend.lease_seconds
-                worker_id = self.worker.id
-                loops.append(
-                    Renewer(store, engine, clock, worker_id=worker_id, lease_seconds=lease_seconds)
-                )
+                seconds = backend.lease_seconds
+                lease = Lease(store, engine, clock, worker_id=worker_id, seconds=seconds)
+                loops.append(Renewer(lease))
+            self.worker = _worker(self._settings, store, engine, clock, worker_id, lease)
+            loops.append(Stopper(store, engine, worker_id=worker_id))
         self.supervisor = Supervisor(store, clock, loops, self.worker, self._end)
         health = Health(store, clock)
         context = Context(store=store, settings=self._settings, clock=clock, health=health)
@@ -164,7 +164,7 @@ def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
     stack.callback(store.close)
     keepers = path.with_name(path.name + ".keepers")
     _await_old_keepers(keepers)
-    store.end_leases()
+    store.take_over([])
     return _Backend(store, [], keepers, None)
 
 
@@ -190,26 +190,26 @@ def _engine(settings: Settings, clock: Clock, keepers: Path | None) -> Engine:
     return makers[settings.engine]()
 
 
-def _worker(settings: Settings, backend: _Backend, engine: Engine, clock: Clock) -> Worker:
+def _worker(
+    settings: Settings,
+    store: Store,
+    engine: Engine,
+    clock: Clock,
+    worker_id: str,
+    lease: Lease | None,
+) -> Worker:
     metadata = engine.describe()
     registration = Registration(
-        id=ids.worker_id(),
+        id=worker_id,
         host=socket.gethostname(),
         pid=os.getpid(),
         slots=settings.slots if settings.engine == "process" else 1,
     )
-    if unknown := backend.store.register(registration, metadata):
+    if unknown := store.register(registration, metadata):
         raise ConfigurationError(
             *(f"There is no queue named {queue!r}, which a job names." for queue in unknown)
         )
-    return Worker(
-        backend.store,
-        engine,
-        clock,
-        registration=registration,
-        metadata=metadata,
-        lease_seconds=backend.lease_seconds,
-    )
+    return Worker(store, engine, clock, registration=registration, metadata=metadata, lease=lease)
 
 
 def _await_old_keepers(lock: Path) -> None:

@@ -66,8 +66,9 @@ class Driver:
             grace_seconds=grace_seconds,
             interrupt_seconds=interrupt_seconds,
             terminate_seconds=terminate_seconds,
-            fence_at=None if seconds is None else CLOCK.elapsed() + seconds,
         )
+        if seconds is not None:
+            self.engine.fence(CLOCK.elapsed() + seconds)
         self.engine.start(order)
         return run
 

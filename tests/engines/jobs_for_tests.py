@@ -134,6 +134,15 @@ def cleans_up(context: JobContext) -> None:
         context.progress(9, 9)
 
 
+@job("raises_when_asked__c")
+def raises_when_asked(context: JobContext) -> None:
+    say_entered(context)
+    try:
+        context.sleep(60)
+    finally:
+        raise ValueError("the clean-up is broken")
+
+
 @job("returns_when_asked__c")
 def returns_when_asked(context: JobContext) -> str:
     say_entered(context)

@@ -14,7 +14,6 @@ from rescind.engines.process.frames import frame
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending
 from rescind.lifecycle import Evidence
-from rescind.model import RunRef
 
 SECONDS = 0.5
 
@@ -25,6 +24,7 @@ def test_a_run_that_nobody_renews_is_killed_without_its_grace(process: Driver) -
     ended = process.end(run)
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
     assert "Stopped: its lease could not be renewed in time" in process.logged(run)
+    process.engine.fence(CLOCK.elapsed() + 60)
     assert process.run("echo").ending is Ending.RETURNED
 
 
@@ -33,19 +33,32 @@ def test_a_run_that_is_renewed_goes_on(process: Driver) -> None:
     end = monotonic() + 3 * SECONDS
 
     def is_over() -> bool:
-        process.engine.extend([run], CLOCK.elapsed() + SECONDS)
+        process.engine.fence(CLOCK.elapsed() + SECONDS)
         return monotonic() > end
 
     process.until(is_over)
-    process.engine.extend([run], CLOCK.elapsed() + 60)
+    process.engine.fence(CLOCK.elapsed() + 60)
     process.stop(run)
     assert process.end(run).evidence is Evidence.STOPPED_ITSELF
 
 
-def test_the_renewal_of_another_run_keeps_nothing(process: Driver) -> None:
-    run = process.start("waits", seconds=SECONDS)
-    process.engine.extend([RunRef(run.job_id, run.attempt + 1)], CLOCK.elapsed() + 60)
-    assert process.end(run).ending is Ending.STOPPED
+def test_what_is_started_later_is_killed_at_the_same_time(process: Driver) -> None:
+    process.engine.fence(CLOCK.elapsed() + SECONDS)
+    assert process.end(process.start("waits")).ending is not Ending.RETURNED
+    process.engine.fence(CLOCK.elapsed() + 60)
+    assert process.run("echo").ending is Ending.RETURNED
+
+
+def test_a_keeper_that_is_started_later_knows_of_it(
+    make_process_engine: Callable[..., Driver],
+) -> None:
+    driver = make_process_engine()
+    driver.until(lambda: driver.engine.free() > 0)
+    [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # a test kills it
+    driver.engine.fence(CLOCK.elapsed())
+    os.kill(keeper.process.pid, signal.SIGKILL)
+    driver.until(lambda: driver.engine._keepers not in ([], [keeper]))  # type: ignore[attr-defined]
+    assert driver.end(driver.start("waits")).ending is Ending.NOT_ENTERED
 
 
 def test_a_run_whose_time_is_up_is_not_entered(process: Driver) -> None:
@@ -67,8 +80,9 @@ engine = ProcessEngine([sys.argv[1]], slots=1, clock=clock)
 while not engine.free():
     engine.poll(1)
 run = RunRef(1, 1)
+engine.fence(clock.elapsed() + 1.5)
 engine.start(Order(run=run, processor=sys.argv[1] + ":waits_with_pid", parameters={},
-                   grace_seconds=60, fence_at=clock.elapsed() + 1.5))
+                   grace_seconds=60))
 while True:
     for event in engine.poll(1):
         if isinstance(event, Asked):
@@ -139,4 +153,5 @@ def test_what_a_run_says_puts_its_end_off_by_nothing(
         assert monotonic() < end, "its copies outlived its lease"
     ended = driver.end(run)
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
+    driver.engine.fence(CLOCK.elapsed() + 60)
     assert driver.run("echo").ending is Ending.RETURNED

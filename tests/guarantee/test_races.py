@@ -57,7 +57,8 @@ def test_a_job_accepted_before_its_claim_is_never_claimed(store: Store, round_: 
 
     def claimer(name: str) -> Callable[[], None]:
         def work() -> None:
-            while jobs := store.claim(Actor(by=name), processors=[metadata.processor], limit=3):
+            store.lease(name)
+            while jobs := store.claim(Actor(by=name), names=[metadata.name], limit=3):
                 claimed.update(job.id for job in jobs)
 
         return work
@@ -83,7 +84,8 @@ def test_a_job_accepted_before_its_claim_is_never_claimed(store: Store, round_: 
 def test_cancel_against_finish_has_one_winner_and_both_are_told(store: Store, round_: int) -> None:
     metadata = harness.metadata()
     ids = submit_all(store, [new_job(metadata=metadata) for _ in range(JOBS)], USER)
-    store.claim(harness.WORKER, processors=[metadata.processor], limit=JOBS)
+    store.lease(harness.WORKER.by)
+    store.claim(harness.WORKER, names=[metadata.name], limit=JOBS)
     ends = [
         RunEnd(run=RunRef(job_id, 1), status=Status.SUCCESS, evidence=Evidence.STOPPED_ITSELF)
         for job_id in ids
@@ -112,7 +114,8 @@ def test_every_accepted_cancel_ends_cancelled_whatever_else_is_tried(
 ) -> None:
     metadata = harness.metadata(idempotent=True)
     ids = submit_all(store, [new_job(metadata=metadata) for _ in range(JOBS)], USER)
-    running = store.claim(harness.WORKER, processors=[metadata.processor], limit=JOBS // 2)
+    store.lease(harness.WORKER.by)
+    running = store.claim(harness.WORKER, names=[metadata.name], limit=JOBS // 2)
     accepted = accepted_of(store, ids)
     assert sorted(accepted) == ids
 

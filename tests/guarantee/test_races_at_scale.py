@@ -40,7 +40,8 @@ class Round:
         actor = Actor(by=name)
 
         def work() -> None:
-            while jobs := store.claim(actor, processors=[self.metadata.processor], limit=7):
+            store.lease(actor.by)
+            while jobs := store.claim(actor, names=[self.metadata.name], limit=7):
                 self.claimed.update(job.id for job in jobs)
                 ends = [
                     RunEnd(

@@ -64,7 +64,7 @@ def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(
     assert scheduler.step() <= limits.SCHEDULER_POLL_SECONDS_MAX
     unknown = harness.new_job(metadata=harness.metadata(processor="gone:gone"))
     job_id = harness.submit(store, unknown)
-    clock.advance(limits.PROCESSOR_UNKNOWN_SECONDS_MAX)
+    clock.advance(limits.JOB_UNKNOWN_SECONDS_MAX)
     for _ in range(3):  # after the gap, workers have time to say that they live
         scheduler.step()
         assert harness.row(store, job_id).status is Status.QUEUED

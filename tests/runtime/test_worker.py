@@ -13,7 +13,7 @@ from rescind.clock import SystemClock
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Ended, EngineEvent, Order, StopReason
 from rescind.errors import StoreUnavailable
-from rescind.lifecycle import Evidence, Status
+from rescind.lifecycle import FINAL, Evidence, Status
 from rescind.model import Actor, Job, JobMetadata, Registration
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.worker import Worker, retry_delay
@@ -31,8 +31,8 @@ class LossyStore(SqliteStore):
 
     lose_next_claim = False
 
-    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
-        claimed = super().claim(actor, processors=processors, limit=limit)
+    def claim(self, actor: Actor, *, names: Sequence[str], limit: int) -> list[Job]:
+        claimed = super().claim(actor, names=names, limit=limit)
         if claimed and self.lose_next_claim:
             self.lose_next_claim = False
             raise StoreUnavailable("the connection broke after the commit")
@@ -125,7 +125,7 @@ def test_a_claim_whose_answer_was_lost_is_given_back_and_runs(bench: Bench) -> N
     bench.store.lose_next_claim = True
     job_id = bench.submit("echo")
     bench.until(lambda: bench.status(job_id) is Status.RUNNING)
-    bench.until(lambda: bench.store.rescue(harness.SYSTEM, limit=9) == [job_id])
+    bench.until(lambda: harness.rescued(bench.store) == [job_id])
     bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
 
 
@@ -141,7 +141,7 @@ def test_a_cancel_of_a_claim_whose_answer_was_lost_settles(bench: Bench) -> None
 def test_a_run_that_the_engine_does_not_take_is_given_back(bench: Bench) -> None:
     bench.engine.refuse_next = True
     job_id = bench.submit("echo")
-    bench.until(lambda: bench.store.rescue(harness.SYSTEM, limit=9) == [job_id])
+    bench.until(lambda: harness.rescued(bench.store) == [job_id])
     bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
 
 
@@ -193,8 +193,83 @@ def test_a_worker_that_drains_claims_no_more_and_says_when_it_is_done(bench: Ben
     bench.worker.drain(0.1)
     bench.until(lambda: bench.worker.drained)
     assert bench.status(waiting) is Status.QUEUED
-    assert bench.store.rescue(harness.SYSTEM, limit=9) == [running]
+    assert harness.rescued(bench.store) == [running]
     assert bench.status(running) is Status.ERRORS_ENCOUNTERED
+
+
+def drain(bench: Bench, name: str, **changes: object) -> int:
+    """Run a job and drain at once; its id when that has been reported."""
+    job_id = bench.submit(name, **changes)
+    if name == "returns_unaware":
+        bench.until(lambda: bench.status(job_id) is Status.RUNNING and not bench.worker._asked)
+        bench.until(lambda: bool(bench.engine._by_run) and bench.engine._keepers[0].permitted)
+    else:
+        bench.until(lambda: bool(bench.store.log(job_id)))
+    bench.worker.drain(0)
+    bench.until(lambda: bench.worker.drained)
+    harness.rescued(bench.store)
+    return job_id
+
+
+@pytest.mark.parametrize("name", ["waits", "raises_when_asked", "returns_when_asked"])
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"idempotent": True}, Status.QUEUED),
+        ({"attempts_max": 2}, Status.QUEUED),
+        ({}, Status.ERRORS_ENCOUNTERED),
+    ],
+)
+def test_what_a_drain_stopped_is_given_back_however_it_ended(
+    bench: Bench, name: str, changes: dict[str, object], status: Status
+) -> None:
+    job = harness.row(bench.store, drain(bench, name, **changes))
+    assert job.status is status
+    assert job.failures == 0
+    assert job.result is None
+    if status is Status.ERRORS_ENCOUNTERED:
+        assert "deploy" in (job.error or "")
+
+
+def test_what_finished_while_it_was_drained_has_finished(bench: Bench) -> None:
+    job_id = drain(bench, "returns_unaware", interrupt_seconds=None)
+    assert bench.status(job_id) is Status.SUCCESS
+
+
+@pytest.mark.parametrize("name", ["raises", "exits_hard"])
+def test_a_job_without_attempts_ends_when_it_raises_even_if_it_is_idempotent(
+    bench: Bench, name: str
+) -> None:
+    job_id = bench.submit(name, idempotent=True)
+    bench.until(lambda: bench.status(job_id) in FINAL)
+    assert bench.status(job_id) is Status.ERRORS_ENCOUNTERED
+
+
+def test_failures_limit_the_attempts_and_drains_do_not(bench: Bench) -> None:
+    job_id = bench.submit("raises", attempts_max=2, retry_seconds=0.0)
+    bench.store._database._writer.execute(f"UPDATE job SET attempt = 7 WHERE id = {job_id}")
+    bench.until(lambda: bench.status(job_id) is Status.SCHEDULED)
+    assert bench.store.stage(harness.SYSTEM, limit=9) == [job_id]
+    bench.until(lambda: bench.status(job_id) is Status.ERRORS_ENCOUNTERED)
+    assert harness.row(bench.store, job_id).attempt == 9
+
+
+def test_what_ends_badly_is_a_line_in_the_services_log(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed, killed = bench.submit("raises"), bench.submit("swallows", grace_seconds=0.1)
+    bench.until(lambda: bench.status(failed) in FINAL)
+    bench.until(lambda: bool(bench.store.log(killed)))
+    assert harness.cancel(bench.store, killed)
+    bench.until(lambda: bench.store.settle(harness.SYSTEM, limit=9) == [killed])
+    said = capsys.readouterr().out.splitlines()
+    [line] = [line for line in said if "a job failed" in line]
+    assert f"job_id={failed}" in line
+    assert "raise__c" in line
+    assert "broken" in line
+    [line] = [line for line in said if "ended by force" in line]
+    assert f"job_id={killed}" in line
+    assert "KILLED" in line
 
 
 def test_a_run_that_returns_because_it_was_told_to_stop_for_time_keeps_that(bench: Bench) -> None:
@@ -242,6 +317,7 @@ def test_a_job_that_was_stopped_for_time_shows_how(bench: Bench) -> None:
 def test_the_delay_between_attempts_doubles_up_to_its_bound(bench: Bench) -> None:
     job = harness.row(bench.store, bench.submit("echo"))
     delays = [
-        retry_delay(replace(job, attempt=attempt, retry_seconds=10.0)) for attempt in (1, 2, 3, 60)
+        retry_delay(replace(job, failures=failures, retry_seconds=10.0))
+        for failures in (0, 1, 2, 59)
     ]
     assert delays == [10.0, 20.0, 40.0, 86_400.0]

@@ -28,7 +28,7 @@ _numbers = count(1)
 
 
 def metadata(**changes: object) -> JobMetadata:
-    """Job metadata with a processor that no other job has, so that a claim can name it."""
+    """Job metadata with a name that no other job has, so that a claim can name it."""
     number = next(_numbers)
     fields = {
         "name": f"job_{number}__c",
@@ -69,7 +69,8 @@ def run_of(store: Store, job_id: int) -> RunRef:
 
 def claim(store: Store, job_id: int, worker: Actor = WORKER) -> bool:
     """Claim this job and no other."""
-    claimed = store.claim(worker, processors=[row(store, job_id).processor], limit=1)
+    store.lease(worker.by)
+    claimed = store.claim(worker, names=[row(store, job_id).job_metadata], limit=1)
     return [job.id for job in claimed] == [job_id]
 
 
@@ -109,7 +110,13 @@ def settle(store: Store, job_id: int) -> bool:
 def rescue(store: Store, job_id: int) -> bool:
     """Rescue it, when its lease is over."""
     release(store, job_id, Evidence.KILLED)
-    return job_id in store.rescue(SYSTEM, limit=500)
+    return job_id in rescued(store)
+
+
+def rescued(store: Store) -> list[int]:
+    """End leases and rescue, as the rescuer does; the ids of the jobs."""
+    store.end_leases()
+    return [job.id for job in store.rescue(SYSTEM, limit=500)]
 
 
 def start(store: Store, job_id: int, hold_seconds: float = 0) -> bool:
@@ -129,7 +136,9 @@ TRY: Mapping[Move, Callable[[Store, int], bool]] = {
     Move.CANCEL: cancel,
     Move.SETTLE: settle,
     Move.MISS: lambda store, job_id: store.miss([job_id], SYSTEM) == [job_id],
-    Move.FAIL: lambda store, job_id: job_id in store.fail(SYSTEM, unknown_seconds=0, limit=500),
+    Move.FAIL: lambda store, job_id: (
+        job_id in [job.id for job in store.fail(SYSTEM, unknown_seconds=0, limit=500)]
+    ),
 }
 """Each move, tried on one job that meets every other condition of it: did it land?"""
 
@@ -173,8 +182,12 @@ def log(store: Store, job_id: int, *texts: str) -> None:
 
 def register(store: Store, *metadata: JobMetadata) -> list[str]:
     """Register job metadata, as the worker."""
-    worker = Registration(id=WORKER.by, host="here", pid=7, slots=2)
-    return store.register(worker, metadata)
+    return store.register(registration(), metadata)
+
+
+def registration() -> Registration:
+    """Of the worker."""
+    return Registration(id=WORKER.by, host="here", pid=7, slots=2)
 
 
 def scheduled(store: Store, seconds: float = 3600, **changes: object) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from time import monotonic
 
+import psycopg
 import pytest
 
 from rescind.lifecycle import Evidence, Status
@@ -33,10 +34,9 @@ def brief(store: Store, request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def lapse(store: Store, job_id: int) -> None:
-    """Wait until the lease of a job is over."""
+    """Wait until the lease under which a job was claimed is over."""
     if isinstance(store, SqliteStore):
-        store.end_leases()
-
+        store.take_over([])
     started_at = row(store, job_id).started_at
     assert started_at is not None
     ends_at = started_at + timedelta(seconds=LEASE_SECONDS)
@@ -47,34 +47,133 @@ def test_a_lease_that_is_renewed_does_not_end(brief: Store) -> None:
     job_id = place(brief, Status.RUNNING)
     end = monotonic() + 2 * LEASE_SECONDS
     while monotonic() < end:
-        assert brief.renew(WORKER.by) == [RunRef(job_id, 1)]
-        assert brief.rescue(SYSTEM, limit=9) == []
+        assert brief.renew(WORKER.by)
+        assert harness.rescued(brief) == []
     assert row(brief, job_id).status is Status.RUNNING
 
 
-def test_a_lease_that_is_over_cannot_be_renewed_even_if_nobody_took_the_job(brief: Store) -> None:
-    job_id = place(brief, Status.RUNNING)
-    lapse(brief, job_id)
-    assert brief.renew(WORKER.by) == []
-    assert brief.rescue(SYSTEM, limit=9) == [job_id]
+@pytest.fixture
+def leases(brief: Store) -> PostgresStore:
+    """Where leases end by themselves."""
+    if isinstance(brief, SqliteStore):
+        pytest.skip("On SQLite a lease lasts as long as its owner lives.")
+    assert isinstance(brief, PostgresStore)
+    return brief
 
 
-def test_what_was_given_back_is_not_renewed(brief: Store) -> None:
-    job_id = place(brief, Status.CANCELLING)
-    assert harness.release(brief, job_id)
-    assert brief.renew(WORKER.by) == []
-    assert brief.settle(SYSTEM, limit=9) == [job_id]
+def test_a_lease_that_is_over_cannot_be_renewed_even_if_nobody_ended_it(
+    leases: PostgresStore,
+) -> None:
+    job_id = place(leases, Status.RUNNING)
+    lapse(leases, job_id)
+    assert not leases.renew(WORKER.by)
+    assert leases.end_leases() == [WORKER.by]
+    assert leases.end_leases() == []
+    assert harness.rescued(leases) == [job_id]
 
 
-def test_only_its_worker_renews_a_lease(brief: Store) -> None:
-    place(brief, Status.RUNNING)
-    assert brief.renew(OTHER.by) == []
+def test_what_it_held_is_taken_only_when_the_lease_was_ended(leases: PostgresStore) -> None:
+    """One conditional write decides between the worker and who takes its jobs."""
+    running, cancelled = place(leases, Status.RUNNING), place(leases, Status.CANCELLING)
+    lapse(leases, cancelled)
+    assert leases.rescue(SYSTEM, limit=9) == []
+    assert leases.settle(SYSTEM, limit=9) == []
+    assert leases.end_leases() == [WORKER.by]
+    assert [job.id for job in leases.rescue(SYSTEM, limit=9)] == [running]
+    assert leases.settle(SYSTEM, limit=9) == [cancelled]
+
+
+def test_who_has_no_lease_claims_nothing(leases: PostgresStore) -> None:
+    job_id = harness.submit(leases)
+    name = row(leases, job_id).job_metadata
+    assert leases.claim(OTHER, names=[name], limit=9) == []
+    leases.lease(OTHER.by)
+    assert harness.eventually(lambda: leases.end_leases() == [OTHER.by])
+    assert leases.claim(OTHER, names=[name], limit=9) == []
+    leases.lease(OTHER.by)
+    assert [job.id for job in leases.claim(OTHER, names=[name], limit=9)] == [job_id]
+
+
+def test_somebody_who_holds_jobs_does_not_hold_up_their_workers_lease(
+    leases: PostgresStore, postgres_url: str
+) -> None:
+    job_id = place(leases, Status.RUNNING)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT FROM job WHERE id = %s FOR UPDATE", [job_id])
+        end = monotonic() + 2 * LEASE_SECONDS
+        while monotonic() < end:
+            assert leases.renew(WORKER.by)
+            assert harness.rescued(leases) == []
+            harness.log(leases, job_id, "is not waited for\n")
+            run = RunProgress(run=RunRef(job_id, 1), done=1, total=2)
+            assert leases.write_progress(WORKER.by, [run]) == set()
+    assert len(leases.log(job_id)) > 1
+
+
+def test_a_worker_of_the_version_before_keeps_its_jobs_by_their_rows(
+    leases: PostgresStore, postgres_url: str
+) -> None:
+    """It writes no lease but that on the row; it is lost when that is over, and it has no other."""
+    running, cancelled = place(leases, Status.RUNNING), place(leases, Status.CANCELLING)
+    old = (
+        "UPDATE job SET worker = 'old', lease_expires_at = moment() + CAST(%s AS interval)"
+        " WHERE id = ANY(%s)"
+    )
+    with psycopg.connect(postgres_url, autocommit=True) as program:
+        program.execute(old, ["1 hour", [running, cancelled]])
+        assert harness.rescued(leases) == leases.settle(SYSTEM, limit=9) == []
+        program.execute(old, ["-1 second", [running, cancelled]])
+        leases.lease("old")
+        assert harness.rescued(leases) == leases.settle(SYSTEM, limit=9) == []
+        program.execute("DELETE FROM worker_lease")
+        assert harness.rescued(leases) == [running]
+        assert leases.settle(SYSTEM, limit=9) == [cancelled]
+
+
+def test_programs_of_the_version_before_leave_the_jobs_of_a_worker_alone(
+    leases: PostgresStore, postgres_url: str
+) -> None:
+    place(leases, Status.RUNNING)
+    with psycopg.connect(postgres_url, autocommit=True) as program:
+        over = "SELECT id FROM job WHERE worker IS NOT NULL AND lease_expires_at <= moment()"
+        assert program.execute(over).fetchall() == []
+        [wait] = program.execute("SELECT min(lease_expires_at) - moment() FROM job").fetchall()
+        assert wait[0] > timedelta(days=365)
+
+
+def test_a_worker_that_ends_and_holds_nothing_leaves_no_lease(leases: PostgresStore) -> None:
+    job_id = place(leases, Status.RUNNING)
+    leases.unregister(WORKER.by)
+    assert leases.renew(WORKER.by), "what it holds may still run"
+    assert harness.release(leases, job_id)
+    leases.unregister(WORKER.by)
+    assert not leases.renew(WORKER.by)
+    assert leases.end_leases() == []
+
+
+def test_a_new_owner_takes_over_what_goes_on_no_longer(store: Store) -> None:
+    if not isinstance(store, SqliteStore):
+        pytest.skip("A PostgreSQL database has no owner.")
+    ended, going, settles = (
+        place(store, Status.RUNNING),
+        place(store, Status.RUNNING),
+        place(store, Status.CANCELLING),
+    )
+    store.take_over([RunRef(going, 1), RunRef(ended, 2)])
+    assert harness.rescued(store) == [ended]
+    assert store.settle(SYSTEM, limit=9) == [settles]
+    assert row(store, going).status is Status.RUNNING
+    store.end_runs([RunRef(going, 2)])
+    assert harness.rescued(store) == []
+    store.end_runs([RunRef(going, 1)])
+    assert harness.rescued(store) == [going]
 
 
 def test_a_cancelled_job_of_a_lost_worker_settles_when_its_lease_is_over(brief: Store) -> None:
     job_id = place(brief, Status.CANCELLING)
     assert brief.settle(SYSTEM, limit=9) == []
     lapse(brief, job_id)
+    brief.end_leases()
     assert brief.settle(SYSTEM, limit=9) == [job_id]
     job = row(brief, job_id)
     assert (job.status, job.evidence) == (Status.CANCELLED, Evidence.WORKER_LOST)
@@ -97,7 +196,7 @@ def test_who_lost_its_lease_writes_nothing(brief: Store) -> None:
     job_id = place(brief, Status.RUNNING, new_job(metadata=harness.metadata(idempotent=True)))
     lost = RunRef(job_id, 1)
     lapse(brief, job_id)
-    assert brief.rescue(SYSTEM, limit=9) == [job_id]
+    assert harness.rescued(brief) == [job_id]
     assert harness.claim(brief, job_id, OTHER)
     before, events = row(brief, job_id), brief.events(job_id)
 
@@ -107,7 +206,6 @@ def test_who_lost_its_lease_writes_nothing(brief: Store) -> None:
     assert not harness.release(brief, job_id)
     end = RunEnd(run=lost, status=Status.SUCCESS, evidence=Evidence.STOPPED_ITSELF)
     assert brief.finish(WORKER, [end]) == set()
-    assert brief.renew(WORKER.by) == []
     assert brief.held(WORKER.by) == []
     assert (row(brief, job_id), brief.events(job_id)) == (before, events)
     assert "too late" not in str(brief.log(job_id))

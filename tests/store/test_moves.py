@@ -87,17 +87,18 @@ def test_claims_come_by_priority_then_run_date_then_id(store: Store) -> None:
     urgent = submit(store, new_job(metadata=metadata, priority=1))
     older = submit(store, new_job(metadata=metadata, run_at=now - timedelta(hours=1)))
     last = submit(store, new_job(metadata=metadata, priority=100))
+    store.lease(WORKER.by)
     claimed = [
-        store.claim(WORKER, processors=[metadata.processor], limit=2),
-        store.claim(WORKER, processors=[metadata.processor], limit=9),
+        store.claim(WORKER, names=[metadata.name], limit=2),
+        store.claim(WORKER, names=[metadata.name], limit=9),
     ]
     assert [[job.id for job in jobs] for jobs in claimed] == [[urgent, older], [first, last]]
 
 
 def test_a_worker_claims_only_what_it_can_run(store: Store) -> None:
     job_id = submit(store)
-    assert store.claim(WORKER, processors=["tests:another"], limit=9) == []
-    assert store.claim(WORKER, processors=[], limit=9) == []
+    assert store.claim(WORKER, names=["another__c"], limit=9) == []
+    assert store.claim(WORKER, names=[], limit=9) == []
     assert row(store, job_id).status is Status.QUEUED
 
 
@@ -205,24 +206,13 @@ def test_a_job_that_is_not_idempotent_is_never_started_again(store: Store) -> No
 def test_a_job_given_back_before_its_function_was_entered_runs_again(store: Store) -> None:
     job_id = place(store, Status.RUNNING)
     assert harness.release(store, job_id, Evidence.NEVER_STARTED)
-    assert store.rescue(SYSTEM, limit=9) == [job_id]
+    assert harness.rescued(store) == [job_id]
     assert row(store, job_id).status is Status.QUEUED
 
 
 def test_a_running_job_under_a_living_lease_is_not_rescued(store: Store) -> None:
     place(store, Status.RUNNING)
     assert store.rescue(SYSTEM, limit=9) == []
-
-
-def test_a_job_fails_to_run_only_while_nobody_knows_its_processor(store: Store) -> None:
-    known, unknown = new_job(), new_job()
-    harness.register(store, known.metadata)
-    known_id, unknown_id = submit(store, known), submit(store, unknown)
-    assert store.fail(SYSTEM, unknown_seconds=3600, limit=9) == []
-    assert harness.eventually(lambda: store.fail(SYSTEM, unknown_seconds=0, limit=9) != [])
-    assert unknown_id not in (known_id, 0)
-    assert row(store, unknown_id).status is Status.FAILED_TO_RUN
-    assert unknown.metadata.processor in (row(store, unknown_id).error or "")
 
 
 def test_progress_lands_only_while_running(store: Store) -> None:
@@ -332,7 +322,7 @@ def test_the_event_of_a_rescue_says_what_became_of_the_attempt(
 def test_a_run_that_never_started_has_no_error(store: Store) -> None:
     job_id = place(store, Status.RUNNING)
     assert harness.release(store, job_id, Evidence.NEVER_STARTED)
-    assert store.rescue(SYSTEM, limit=9) == [job_id]
+    assert harness.rescued(store) == [job_id]
     assert harness.last_event(store, job_id).error is None
 
 

@@ -170,7 +170,7 @@ def test_a_long_transaction_of_somebody_else_makes_a_write_fail_and_not_hang(
         other.execute("SELECT 1 FROM job WHERE id = %s FOR UPDATE", [job_id])
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             store.cancel([job_id], USER, running_allowed=True, owner=None)
-        assert store.claim(SYSTEM, processors=[], limit=9) == [], "others are not held up"
+        assert store.claim(SYSTEM, names=[], limit=9) == [], "others are not held up"
 
 
 def test_every_session_has_what_the_promises_rest_on(

@@ -7,7 +7,7 @@ goes on.
 """
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from rescind.clock import Clock
 from rescind.engines.describe import add_working_directory, checked, describe
@@ -74,8 +74,8 @@ class InlineEngine:
             execution.run_hook()
         self.wake()
 
-    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
-        """See :meth:`Engine.extend`; this engine cannot kill, so there is nothing to put off."""
+    def fence(self, at: float) -> None:
+        """See :meth:`Engine.fence`; this engine cannot kill."""
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`; this is where the code runs."""

@@ -4,7 +4,7 @@ An engine runs code and stops it, truthfully. It stores nothing and decides noth
 status: the worker does, from what it hears here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -39,9 +39,6 @@ class Order(Struct, frozen=True, kw_only=True):
     the grace. None: it is not interrupted."""
     terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT
     """Between SIGTERM and SIGKILL."""
-    fence_at: float | None = None
-    """When the run is killed, unless :meth:`Engine.extend` comes first, in seconds of
-    ``Clock.elapsed``: in time before its lease is over. None: its lease does not end."""
 
 
 class Ending(StrEnum):
@@ -106,7 +103,7 @@ EngineEvent = Asked | Alive | Logged | Progressed | Ended
 
 class Engine(Protocol):
     """Where runs happen. One thread calls ``start``, ``permit``, ``poll`` and ``close``;
-    ``stop``, ``extend`` and ``wake`` may be called from any thread."""
+    ``stop``, ``fence`` and ``wake`` may be called from any thread."""
 
     def describe(self) -> Sequence[JobMetadata]:
         """The processors of the job modules this engine was given.
@@ -133,8 +130,10 @@ class Engine(Protocol):
         to stop, is left alone (the first reason stays)."""
         ...
 
-    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
-        """The leases of these runs were renewed: kill them at ``fence_at`` instead."""
+    def fence(self, at: float) -> None:
+        """From ``at`` on, in seconds of ``Clock.elapsed``, nothing runs here or is entered, unless
+        this is called again before. Until it is called, there is no such end.
+        """
         ...
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:

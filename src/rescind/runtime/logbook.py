@@ -1,5 +1,6 @@
 """The lines that runs have logged and that are not in the store yet."""
 
+import itertools
 from datetime import datetime
 
 from rescind import limits
@@ -25,6 +26,7 @@ class Logbook:
 
     def __init__(self) -> None:
         self._chunks: list[LogChunk] = []
+        self._given = 0
         self._open: dict[RunRef, list[str]] = {}
         self._open_bytes: dict[RunRef, int] = {}
         self._bytes = 0
@@ -43,15 +45,21 @@ class Logbook:
         self._append(run, line)
 
     def chunks(self) -> list[LogChunk]:
-        """Everything pending, in chunks of whole lines; :meth:`clear` when they are written."""
+        """What is pending, the oldest first, in chunks of whole lines and no more than one write
+        takes; :meth:`clear` when they are written.
+        """
         for run in list(self._open):
             self._close_chunk(run)
-        return self._chunks
+        ends = itertools.accumulate(len(chunk.text.encode()) for chunk in self._chunks)
+        fitting = itertools.takewhile(lambda end: end <= limits.LOG_FLUSH_BYTES_MAX, ends)
+        self._given = sum(1 for _ in fitting)
+        return self._chunks[: self._given]
 
     def clear(self) -> None:
         """Forget what :meth:`chunks` returned."""
-        self._chunks = []
-        self._bytes = sum(self._open_bytes.values())
+        self._bytes -= sum(len(chunk.text.encode()) for chunk in self._chunks[: self._given])
+        del self._chunks[: self._given]
+        self._given = 0
 
     def __bool__(self) -> bool:
         return bool(self._chunks or self._open)

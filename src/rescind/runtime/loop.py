@@ -1,7 +1,7 @@
 """What every loop is: a step, what wakes it, and how it waits."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from datetime import timedelta
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from rescind import limits
 from rescind.store.protocol import Channel
 
 
-def exhaust(move: Callable[[int], list[int]]) -> None:
+def exhaust(move: Callable[[int], Sized]) -> None:
     """Repeat a batched move (batch size in, moved jobs out) until a batch is not full."""
     while len(move(limits.LOOP_BATCH_JOBS_MAX)) == limits.LOOP_BATCH_JOBS_MAX:
         pass

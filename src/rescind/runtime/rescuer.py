@@ -1,9 +1,14 @@
-"""The rescuer: what runs under a lease that is over runs again, or ends with an error."""
+"""The rescuer: jobs of lost workers, and those given back, run again or end with an error."""
+
+import structlog
 
 from rescind import limits
-from rescind.model import Actor
+from rescind.lifecycle import FINAL
+from rescind.model import Actor, Job
 from rescind.runtime.loop import EventWaiter, exhaust, soonest
 from rescind.store.protocol import Channel, JobStore
+
+_log = structlog.get_logger()
 
 
 class Rescuer:
@@ -18,6 +23,19 @@ class Rescuer:
         self._actor = Actor(by=self.name)
 
     def step(self) -> float:
-        """Rescue all whose lease is over."""
-        exhaust(lambda limit: self._store.rescue(self._actor, limit=limit))
+        """First end the leases that are over: who lost one cannot renew it meanwhile. Then take
+        what they held.
+        """
+        for worker in self._store.end_leases():
+            _log.error("a worker is lost: its lease is over", worker=worker)
+        exhaust(self._rescue)
         return soonest(limits.RESCUER_POLL_SECONDS, self._store.next_lease_end())
+
+    def _rescue(self, limit: int) -> list[Job]:
+        rescued = self._store.rescue(self._actor, limit=limit)
+        for job in rescued:
+            if job.error is None:
+                continue  # it had not been entered: nothing has happened
+            event = "a job failed" if job.status in FINAL else "a job is started again"
+            _log.warning(event, job_id=job.id, name=job.job_metadata, reason=job.error)
+        return rescued

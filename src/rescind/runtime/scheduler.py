@@ -2,11 +2,15 @@
 
 import math
 
+import structlog
+
 from rescind import limits
 from rescind.clock import Clock
-from rescind.model import Actor
+from rescind.model import Actor, Job
 from rescind.runtime.loop import EventWaiter, exhaust, soonest
 from rescind.store.protocol import Channel, JobStore
+
+_log = structlog.get_logger()
 
 
 class Scheduler:
@@ -38,6 +42,9 @@ class Scheduler:
             exhaust(self._fail)
         return soonest(limits.SCHEDULER_POLL_SECONDS_MAX, self._store.next_due())
 
-    def _fail(self, limit: int) -> list[int]:
-        unknown = limits.PROCESSOR_UNKNOWN_SECONDS_MAX
-        return self._store.fail(self._actor, unknown_seconds=unknown, limit=limit)
+    def _fail(self, limit: int) -> list[Job]:
+        unknown = limits.JOB_UNKNOWN_SECONDS_MAX
+        failed = self._store.fail(self._actor, unknown_seconds=unknown, limit=limit)
+        for job in failed:
+            _log.warning("a job failed", job_id=job.id, name=job.job_metadata, reason=job.error)
+        return failed

@@ -4,6 +4,7 @@ It owns claim, finish, retry and release; the engine owns the processes. What th
 take (it may be away) stays pending and is offered again at the next step.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -35,8 +36,8 @@ from rescind.model import (
     RunRelease,
     RunRetry,
 )
+from rescind.runtime.lease import Lease
 from rescind.runtime.logbook import Logbook
-from rescind.runtime.renewer import fence_at
 from rescind.store.protocol import Channel, JobStore
 
 _log = structlog.get_logger()
@@ -86,19 +87,21 @@ class Worker:
         *,
         registration: Registration,
         metadata: Sequence[JobMetadata],
-        lease_seconds: float | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """``lease_seconds``: how long the store's leases last; None: as long as this process."""
+        """``lease``: None where it lasts as long as this process."""
         self.id = registration.id
         self._registration = registration
-        self._lease_seconds = lease_seconds
+        self._lease = lease
         self._store = store
         self._engine = engine
         self._clock = clock
         self._actor = Actor(by=self.id)
         self._metadata = metadata
-        self._processors = [value.processor for value in metadata]
-        self._registered = clock.elapsed()
+        self._processors = {value.name: value.processor for value in metadata}
+        self._names: dict[int, str] = {}
+        """Of the jobs whose runs have not been reported."""
+        self._heartbeat = clock.elapsed()
         self._flushed = clock.elapsed()
         self._reconciled = clock.elapsed()
         self._heard: list[EngineEvent] = []
@@ -151,7 +154,7 @@ class Worker:
         self._reconcile()
         if self._drain_at is None:
             self._claim()
-            self._register()
+            self._say_alive()
         return self._seconds_left()
 
     def _hear(self) -> None:
@@ -195,16 +198,26 @@ class Worker:
     def _judge(self, run: _Run, ended: Ended) -> None:
         """What is to be reported about a run that is over."""
         status = None if run.stopped_for is None else _STOPPED_FOR.get(run.stopped_for)
-        if ended.ending is Ending.RETURNED and not (status and ended.noticed):
+        drained = run.stopped_for is StopReason.DRAIN
+        if ended.evidence in (Evidence.TERMINATED, Evidence.KILLED):
+            _log.warning(
+                "a run was ended by force",
+                job_id=ended.run.job_id,
+                name=run.job.job_metadata,
+                attempt=ended.run.attempt,
+                evidence=str(ended.evidence),
+                reason=_shown(ended.error or str(run.stopped_for or "told to stop")),
+            )
+        if ended.ending is Ending.RETURNED and not (run.stopped_for and ended.noticed):
             # Its work is done: it had not noticed that it was told to stop.
             self._end(run, ended, Status.SUCCESS)
         elif status is not None:
             self._end(run, ended, status, f"Stopped: {run.stopped_for} after {_limit_of(run)}.")
-        elif ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED) or (
-            run.stopped_for is not None and ended.noticed
-        ):
-            self._releases.append(RunRelease(run=ended.run, evidence=ended.evidence))
-        elif run.job.attempt < run.job.attempts_max:
+        elif drained or ended.ending in (Ending.STOPPED, Ending.NOT_ENTERED):
+            self._releases.append(
+                RunRelease(run=ended.run, evidence=ended.evidence, drained=drained)
+            )
+        elif run.job.failures + 1 < run.job.attempts_max:
             self._retries.append(
                 RunRetry(
                     run=ended.run,
@@ -244,32 +257,67 @@ class Worker:
         """Write log lines and progress, in transactions of their own: a chatty job must not slow
         a move.
         """
+        self._flushed = self._clock.elapsed()
+        if self._progress:
+            self._attempt(self._write_progress)
+            if self._ended:
+                self._progress = {
+                    run: said for run, said in self._progress.items() if run in self._runs
+                }
+        while self._logbook:
+            self._attempt(self._write_log)
+            self._logbook.clear()
+            if not self._ended:
+                break
+        if self._logbook:
+            self._flushed = -math.inf  # as soon as the engine has been heard
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """What cannot be kept must not hold up endings."""
         try:
-            if self._logbook:
-                self._store.append_log(self.id, self._logbook.chunks())
-            if self._progress:
-                self._store.write_progress(self.id, list(self._progress.values()))
+            write()
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - what cannot be kept must not hold up endings
-            _log.exception("log lines and progress were dropped")
-        self._logbook.clear()
-        self._progress.clear()
-        self._flushed = self._clock.elapsed()
+        except Exception:  # noqa: BLE001 - the cause is logged
+            _log.exception("log lines or progress were dropped")
+
+    def _write_log(self) -> None:
+        self._store.append_log(self.id, self._logbook.chunks())
+
+    def _write_progress(self) -> None:
+        written = self._store.write_progress(self.id, list(self._progress.values()))
+        for run in list(self._progress):
+            if run in written or run not in self._runs:
+                del self._progress[run]
 
     def _report(self) -> None:
         """Finish and retry what ended. What does not land any more (a cancel was accepted
         meanwhile) is given back with the evidence of how it stopped.
         """
         if self._ends:
-            self._give_back_rest(self._ends, self._landed(self._ends, self._store.finish))
+            landed = self._landed(self._ends, self._store.finish)
+            for end in self._ends:
+                if end.run.job_id in landed and end.status is not Status.SUCCESS:
+                    self._tell("a job failed", end.run, f"{end.status}: {end.error}")
+            self._give_back_rest(self._ends, landed)
             self._ends = []
         if self._retries:
-            self._give_back_rest(self._retries, self._landed(self._retries, self._store.retry))
+            landed = self._landed(self._retries, self._store.retry)
+            for again in self._retries:
+                if again.run.job_id in landed:
+                    self._tell("a job is tried again", again.run, again.error)
+            self._give_back_rest(self._retries, landed)
             self._retries = []
         if self._releases:
             self._store.release(self.id, self._releases)
             self._releases = []
+        if len(self._names) > len(self._runs):
+            running = {run.job_id for run in self._runs}
+            self._names = {id_: name for id_, name in self._names.items() if id_ in running}
+
+    def _tell(self, event: str, run: RunRef, reason: str) -> None:
+        name = self._names.get(run.job_id)
+        _log.warning(event, job_id=run.job_id, name=name, reason=_shown(reason))
 
     def _landed(
         self, ends: Sequence[_End], write: Callable[[Actor, Sequence[_End]], set[int]]
@@ -324,37 +372,41 @@ class Worker:
                 self._engine.stop(run.ref, reason)
 
     def _claim(self) -> None:
+        if self._lease is not None and not self._lease.holds:
+            if not self._lease.over or self._runs:
+                return
+            self._lease.take()
         free = self._engine.free()
         if free == 0:
             return
-        lease, asked_at = self._lease_seconds, self._clock.elapsed()
-        for job in self._store.claim(self._actor, processors=self._processors, limit=free):
+        for job in self._store.claim(self._actor, names=list(self._processors), limit=free):
             run = _Run(job, self._clock.elapsed())
+            self._names[job.id] = job.job_metadata
             self._engine.start(
                 Order(
                     run=run.ref,
-                    processor=job.processor,
+                    # A job follows its name: its function may have moved since it was submitted.
+                    processor=self._processors[job.job_metadata],
                     parameters=job.parameters,
                     grace_seconds=job.grace_seconds,
                     interrupt_seconds=job.interrupt_seconds,
                     terminate_seconds=job.terminate_seconds,
-                    fence_at=None if lease is None else fence_at(asked_at, lease),
                 )
             )
             self._runs[run.ref] = run
 
-    def _register(self) -> None:
-        """Say now and then that this worker lives and knows its processors."""
+    def _say_alive(self) -> None:
+        """Say now and then that this worker lives and what it knows."""
         elapsed = self._clock.elapsed()
-        if elapsed >= self._registered + limits.HEARTBEAT_SECONDS:
-            self._store.register(self._registration, self._metadata)
-            self._registered = elapsed
+        if elapsed >= self._heartbeat + limits.HEARTBEAT_SECONDS:
+            self._store.heartbeat(self._registration, self._metadata)
+            self._heartbeat = elapsed
 
     def _seconds_left(self) -> float:
         elapsed = self._clock.elapsed()
         seconds = limits.WORKER_POLL_SECONDS
         if self._logbook or self._progress:
-            seconds = min(seconds, limits.LOG_FLUSH_SECONDS)
+            seconds = min(seconds, max(0.0, self._flushed + limits.LOG_FLUSH_SECONDS - elapsed))
         for run in self._runs.values():
             if run.stopped_for is None:
                 seconds = min(seconds, max(0.0, run.deadline - elapsed))
@@ -374,8 +426,14 @@ def _refused(end: RunEnd | RunRetry, error: Exception) -> RunEnd:
 
 def retry_delay(job: Job) -> float:
     """Seconds to wait before the next attempt: doubling, bounded."""
-    doubled = job.retry_seconds * 2.0 ** (job.attempt - 1)
+    doubled = job.retry_seconds * 2.0**job.failures
     return min(doubled, max(job.retry_seconds, limits.RETRY_SECONDS_MAX))
+
+
+def _shown(reason: str) -> str:
+    """A reason in one line: a traceback says it in its last."""
+    lines = reason.strip().splitlines() or [""]
+    return lines[-1][: limits.REASON_CHARACTERS_SHOWN]
 
 
 def _limit_of(run: _Run) -> str:

@@ -101,11 +101,11 @@ class JobStore(Protocol):
         """Queue up to ``limit`` QUEUEING jobs that nothing holds back any more."""
         ...
 
-    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
-        """Give up to ``limit`` QUEUED jobs of these processors to the worker ``actor.by``.
+    def claim(self, actor: Actor, *, names: Sequence[str], limit: int) -> list[Job]:
+        """Give up to ``limit`` QUEUED jobs of these job metadata to the worker ``actor.by``, if it
+        has a lease.
 
-        In order of priority, run date and id. Each is RUNNING, under a lease, and counts one
-        more attempt.
+        In order of priority, run date and id. Each is RUNNING, and counts one more attempt.
         """
         ...
 
@@ -117,8 +117,10 @@ class JobStore(Protocol):
         """As finish, but schedule the jobs again."""
         ...
 
-    def rescue(self, actor: Actor, *, limit: int) -> list[int]:
-        """Take up to ``limit`` RUNNING jobs away from leases that are over."""
+    def rescue(self, actor: Actor, *, limit: int) -> list[Job]:
+        """Take up to ``limit`` RUNNING jobs away from workers that are lost or gave them back; as
+        they stand then.
+        """
         ...
 
     def cancel(
@@ -139,7 +141,7 @@ class JobStore(Protocol):
 
     def settle(self, actor: Actor, *, limit: int) -> list[int]:
         """Make up to ``limit`` CANCELLING jobs CANCELLED: those that never ran, whose run has
-        stopped, or whose lease is over.
+        stopped, or whose worker is lost.
         """
         ...
 
@@ -147,9 +149,9 @@ class JobStore(Protocol):
         """Give up occurrences that were found too late."""
         ...
 
-    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[int]:
+    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[Job]:
         """Give up jobs that have been due for ``unknown_seconds`` while no live worker has known
-        their processor.
+        their job metadata; as they stand then.
         """
         ...
 
@@ -162,12 +164,24 @@ class JobStore(Protocol):
         """
         ...
 
-    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> None:
-        """Keep how far runs have come; dropped for a run that is no longer RUNNING."""
+    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> set[RunRef]:
+        """Keep how far runs have come; of which. Of the others, either the run is no longer RUNNING
+        or somebody else holds the job just now.
+        """
         ...
 
-    def renew(self, worker: str) -> list[RunRef]:
-        """Extend every lease of the worker that is not over; the runs they are of."""
+    def lease(self, worker: str) -> None:
+        """Give the worker a lease, which holds for all that it claims, and has claimed: only for
+        one that runs nothing.
+        """
+        ...
+
+    def renew(self, worker: str) -> bool:
+        """Extend the worker's lease; False when it is over, and cannot be extended."""
+        ...
+
+    def end_leases(self) -> list[str]:
+        """End the leases that are over: they cannot be renewed any more. Whose they were."""
         ...
 
     def append_log(self, worker: str, chunks: Sequence[LogChunk]) -> None:
@@ -183,10 +197,14 @@ class JobStore(Protocol):
         ...
 
     def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
-        """Keep that this worker lives, what ``@job`` declares, and that its processors are known.
+        """Keep that this worker has started, and what its ``@job`` declare, from now on.
 
         Returns the queues they name that do not exist; then nothing was written.
         """
+        ...
+
+    def heartbeat(self, worker: Registration, metadata: Sequence[JobMetadata]) -> None:
+        """Keep that this worker lives, and that it knows these."""
         ...
 
     def unregister(self, worker: str) -> None:
@@ -204,7 +222,7 @@ class JobStore(Protocol):
         ...
 
     def held(self, worker: str) -> list[RunRef]:
-        """The runs whose lease the worker holds and that it has not given back."""
+        """The runs that the worker holds and has not given back."""
         ...
 
     def next_due(self) -> timedelta | None:

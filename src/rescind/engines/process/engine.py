@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -70,6 +70,7 @@ class ProcessEngine:
         else:
             self._strays = Strays(clock)
         self._keepers = [self._new_keeper() for _ in range(slots)]
+        self._fence_at: float | None = None
         self._missing: list[float] = []
         """For each slot without a keeper, when to start one."""
         self._by_run: dict[RunRef, Slot] = {}
@@ -106,7 +107,6 @@ class ProcessEngine:
             "grace_seconds": order.grace_seconds,
             "interrupt_seconds": order.interrupt_seconds,
             "terminate_seconds": order.terminate_seconds,
-            "fence_at": order.fence_at,
             "mark": ids.mark(),
         }
         keeper.start(order.run, message)
@@ -124,12 +124,11 @@ class ProcessEngine:
             message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
             keeper.stop(run, message)
 
-    def extend(self, runs: Collection[RunRef], fence_at: float) -> None:
-        """See :meth:`Engine.extend`."""
-        for run in runs:
-            if keeper := self._by_run.get(run):
-                message = {"do": "extend", "run": [run.job_id, run.attempt], "fence_at": fence_at}
-                keeper.extend(run, message)
+    def fence(self, at: float) -> None:
+        """See :meth:`Engine.fence`."""
+        self._fence_at = at
+        for keeper in list(self._keepers):
+            keeper.fence(at)
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`."""
@@ -242,7 +241,9 @@ class ProcessEngine:
         self._missing = [at for at in self._missing if at > now]
         for _ in due:
             try:
-                self._keepers.append(self._new_keeper())
+                self._keepers.append(keeper := self._new_keeper())
+                if self._fence_at is not None:
+                    keeper.fence(self._fence_at)
             except OSError:
                 _log.exception("a keeper cannot be started")
                 self._missing.append(now + limits.KEEPER_RESTART_SECONDS)

@@ -92,7 +92,7 @@ class Kept:
                 if message["reason"] == "CANCEL":
                     self._output.begin_after_cancel()
                 self._voice.send(message)
-            case "extend":
+            case "fence":
                 self._fence_at = message["fence_at"]
             case _:
                 pass  # a second stop: the first reason stays

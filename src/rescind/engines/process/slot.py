@@ -59,13 +59,14 @@ class Slot:
         self.stopping = False
         self.permitted = False
         """Whether the run may have entered its function."""
+        self._fence_at: float | None = None
         self._lock = threading.Lock()
 
     def start(self, run: RunRef, message: Message) -> None:
         """Start a run."""
         with self._lock:
             self.run, self.stopping, self.permitted, self.ready = run, False, False, False
-            self._send(message)
+            self._send({**message, "fence_at": self._fence_at})
 
     def permit(self, run: RunRef, message: Message) -> None:
         """Answer a run, if it is this keeper's."""
@@ -81,12 +82,14 @@ class Slot:
                 self.stopping = True
                 self._send(message)
 
-    def extend(self, run: RunRef, message: Message) -> None:
-        """Put off the end of a run, if it is this keeper's."""
+    def fence(self, at: float) -> None:
+        """Kill the run, or the next, at ``at``; from any thread."""
         with self._lock:
+            self._fence_at = at
             # One that stands still must not be sent so much that it holds up its worker.
-            if self.run == run and self._writable():
-                self._send(message)
+            if self.run is not None and self._writable():
+                run = [self.run.job_id, self.run.attempt]
+                self._send({"do": "fence", "run": run, "fence_at": at})
 
     def _writable(self) -> bool:
         poll = select.poll()

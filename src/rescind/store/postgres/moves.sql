@@ -103,15 +103,20 @@ locked AS MATERIALIZED (
 );
 
 -- name: claim
--- claim: the first queued jobs, by priority, run date and id, that this worker can run.
+-- claim: the first queued jobs, by priority, run date and id, that this worker can run, if it has a
+-- lease. The job's own column says that the lease stands elsewhere: programs of the version before,
+-- which only know that one, leave the job alone.
 locked AS MATERIALIZED (
     SELECT id, status FROM job
-    WHERE status = 'QUEUED' AND processor = ANY(:processors)
+    WHERE status = 'QUEUED' AND job_metadata = ANY(:names)
+        AND EXISTS (
+            SELECT 1 FROM worker_lease
+            WHERE worker_lease.worker = :worker AND expires_at > moment())
     ORDER BY priority, run_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'RUNNING', attempt = attempt + 1, worker = :worker, started_at = moment(),
-        lease_expires_at = moment() + CAST(:lease AS interval),
+        lease_expires_at = timestamptz '9999-01-01', drained = false,
         evidence = NULL, error = NULL, progress_done = NULL, progress_total = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM locked
@@ -149,7 +154,8 @@ ended AS MATERIALIZED (
     SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 ), moved AS (
     UPDATE job SET
-        status = 'SCHEDULED', evidence = ended.evidence, error = ended.error,
+        status = 'SCHEDULED', failures = failures + 1,
+        evidence = ended.evidence, error = ended.error,
         run_at = moment() + ended.delay_milliseconds * interval '1 millisecond',
         queued_at = NULL, worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
@@ -161,28 +167,48 @@ ended AS MATERIALIZED (
 );
 
 -- name: rescue
--- rescue: running jobs whose lease is over. A job that may be started twice, or was certainly
--- not started, is queued again; any other ends with an error that says so.
+-- rescue: running jobs that were given back, or whose worker is lost: its lease was ended, and, where
+-- it is of the version before, so is that on the row. What was certainly not started is queued again;
+-- so is what may be started again, within its bound. Anything else ends with an error that says so.
 locked AS MATERIALIZED (
-    SELECT id, status, idempotent OR evidence IS NOT DISTINCT FROM 'NEVER_STARTED' AS again
+    SELECT
+        id, status, idempotent, drained, evidence IS NOT DISTINCT FROM 'NEVER_STARTED' AS unentered,
+        failures + CASE WHEN drained OR evidence IS NOT DISTINCT FROM 'NEVER_STARTED'
+            THEN 0 ELSE 1 END AS failures,
+        CASE WHEN attempts_max > 1 THEN attempts_max WHEN idempotent THEN :losses_max ELSE 0 END
+            AS failures_max
     FROM job
-    WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= moment()
+    WHERE worker IS NOT NULL AND status = 'RUNNING' AND (
+        evidence IS NOT NULL OR
+        (lease_expires_at <= moment() OR lease_expires_at = timestamptz '9999-01-01')
+            AND NOT EXISTS (SELECT 1 FROM worker_lease WHERE worker_lease.worker = job.worker))
     ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), judged AS MATERIALIZED (
+    SELECT *, unentered OR failures < failures_max AS again FROM locked
 ), moved AS (
     UPDATE job SET
         status = CASE WHEN again THEN 'QUEUED' ELSE 'ERRORS_ENCOUNTERED' END,
         evidence = coalesce(evidence, 'WORKER_LOST'),
+        failures = judged.failures,
         queued_at = CASE WHEN again THEN moment() ELSE queued_at END,
         finished_at = CASE WHEN again THEN NULL ELSE moment() END,
-        error = CASE WHEN evidence IS NOT DISTINCT FROM 'NEVER_STARTED' THEN NULL WHEN again
-            THEN 'The worker was lost or gave the job up. The job is idempotent: it is started again.'
+        error = CASE
+            WHEN unentered THEN NULL
+            WHEN judged.drained AND again
+            THEN 'Its worker was told to stop, by a deploy perhaps, and stopped it: it is started again.'
+            WHEN judged.drained
+            THEN 'Its worker was told to stop, by a deploy perhaps, and stopped it. It is not idempotent: it is not started again.'
+            WHEN again
+            THEN 'The worker was lost or gave the job up (failure ' || judged.failures || ' of ' || failures_max || '): it is started again.'
+            WHEN failures_max > 0
+            THEN 'The worker was lost or gave the job up (failure ' || judged.failures || ' of ' || failures_max || '): it is not started again.'
             ELSE 'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
             END,
         worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
-    FROM locked
-    WHERE job.id = locked.id AND job.status = 'RUNNING' AND job.lease_expires_at <= moment()
-    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
+    FROM judged
+    WHERE job.id = judged.id AND job.status = 'RUNNING'
+    RETURNING job.id, judged.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence, job.error
 );
 
@@ -208,12 +234,14 @@ locked AS MATERIALIZED (
 
 -- name: settle
 -- settle: the one way out of CANCELLING. A job settles when it holds no worker (it never ran, or
--- its last run is long over), when its worker has said how the run stopped, or when its lease
--- is over.
+-- its last run is long over), when its worker has said how the run stopped, or when its worker is
+-- lost, as rescue judges it.
 locked AS MATERIALIZED (
     SELECT id, status FROM job
     WHERE status = 'CANCELLING'
-        AND (worker IS NULL OR evidence IS NOT NULL OR lease_expires_at <= moment())
+        AND (worker IS NULL OR evidence IS NOT NULL OR
+            (lease_expires_at <= moment() OR lease_expires_at = timestamptz '9999-01-01')
+                AND NOT EXISTS (SELECT 1 FROM worker_lease WHERE worker_lease.worker = job.worker))
     ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
@@ -243,7 +271,8 @@ locked AS MATERIALIZED (
 );
 
 -- name: fail
--- fail: due jobs whose processor no live worker has known for so long.
+-- fail: due jobs whose name no live worker has known for so long, nor, of the version before, their
+-- processor.
 locked AS MATERIALIZED (
     SELECT id, status FROM job
     WHERE status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
@@ -252,11 +281,15 @@ locked AS MATERIALIZED (
             SELECT 1 FROM processor
             WHERE processor.name = job.processor
                 AND processor.seen_at > moment() - CAST(:unknown AS interval))
+        AND NOT EXISTS (
+            SELECT 1 FROM known_job
+            WHERE known_job.name = job.job_metadata
+                AND known_job.seen_at > moment() - CAST(:unknown AS interval))
     ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'FAILED_TO_RUN', finished_at = moment(), held_until = NULL,
-        error = 'No live worker has known the processor ' || processor || ' for '
+        error = 'No live worker has known the job ' || job_metadata || ' for '
             || CAST(:unknown AS interval) || '.',
         modified_by = :user_id, modified_at = moment()
     FROM locked

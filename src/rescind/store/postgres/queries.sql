@@ -38,54 +38,82 @@ WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
 -- takes the CANCELLING ones and rescue the RUNNING ones.
 WITH released AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:releases AS jsonb)) AS e (
-        id bigint, attempt integer, evidence text)
+        id bigint, attempt integer, evidence text, drained boolean)
 ), locked AS MATERIALIZED (
     SELECT job.id FROM job JOIN released USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 )
-UPDATE job SET evidence = released.evidence, lease_expires_at = 'epoch'
+UPDATE job SET
+    evidence = released.evidence, drained = released.drained, lease_expires_at = 'epoch'
 FROM locked JOIN released USING (id)
 WHERE job.id = locked.id AND job.attempt = released.attempt
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
 RETURNING job.id;
 
--- name: write_progress!
--- How far runs have come, unless they are no longer running.
+-- name: write_progress
+-- How far runs have come, unless they are no longer running; but for those of rows that somebody else
+-- holds just now: they must not hold up the others.
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:progresses AS jsonb)) AS e (
         id bigint, attempt integer, done bigint, total bigint)
 ), locked AS MATERIALIZED (
-    SELECT job.id FROM job JOIN given USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
+    SELECT job.id FROM job JOIN given USING (id) ORDER BY job.id
+    FOR NO KEY UPDATE OF job SKIP LOCKED
 )
 UPDATE job SET progress_done = given.done, progress_total = given.total
 FROM locked JOIN given USING (id)
 WHERE job.id = locked.id AND job.attempt = given.attempt
-    AND job.status = 'RUNNING' AND job.worker = :worker;
-
--- name: renew
--- Every lease of this worker that it has not given back and that is not over lasts anew; but for
--- those of rows that somebody else holds just now: they must not hold up the others.
-WITH locked AS MATERIALIZED (
-    SELECT id FROM job
-    WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE job SET lease_expires_at = moment() + CAST(:lease AS interval)
-FROM locked
-WHERE job.id = locked.id AND job.worker = :worker AND job.evidence IS NULL
-    AND job.lease_expires_at > moment()
+    AND job.status = 'RUNNING' AND job.worker = :worker
 RETURNING job.id, job.attempt;
 
+-- name: lease!
+-- A worker's lease begins.
+INSERT INTO worker_lease (worker, expires_at) VALUES (:worker, moment() + CAST(:lease AS interval))
+ON CONFLICT (worker) DO UPDATE SET expires_at = excluded.expires_at;
+
+-- name: renew
+-- A lease that is not over lasts anew.
+UPDATE worker_lease SET expires_at = moment() + CAST(:lease AS interval)
+WHERE worker = :worker AND expires_at > moment()
+RETURNING worker;
+
+-- name: end_leases
+-- Leases that are over end: from now on they cannot be renewed. One that is being renewed is not over.
+DELETE FROM worker_lease WHERE worker IN (
+    SELECT worker FROM worker_lease WHERE expires_at <= moment() FOR UPDATE SKIP LOCKED)
+    AND expires_at <= moment()
+RETURNING worker;
+
 -- name: append_log
--- One chunk, behind the last; nothing when the worker does not hold the run any more.
+-- Chunks, each behind the last of its job; none of a run that the worker does not hold any more.
+WITH given AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (jsonb_to_recordset(CAST(:chunks AS jsonb)) AS (
+        id bigint, attempt integer, bytes integer, text text)) WITH ORDINALITY AS given (
+        id, attempt, bytes, text, position)
+)
 INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
-    id,
+    given.id,
     coalesce((
-        SELECT start_byte + bytes FROM job_log
-        WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
-    :bytes, :text
-FROM job WHERE id = :job_id AND attempt = :attempt AND worker = :worker FOR SHARE
+        SELECT start_byte + job_log.bytes FROM job_log
+        WHERE job_id = given.id ORDER BY start_byte DESC LIMIT 1), 0)
+    + coalesce(sum(given.bytes) OVER (PARTITION BY given.id ORDER BY position
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0),
+    given.bytes, given.text
+FROM given JOIN job ON job.id = given.id
+WHERE job.attempt = given.attempt AND job.worker = :worker
+ORDER BY position
+ON CONFLICT DO NOTHING
 RETURNING job_id;
+
+-- name: trim_log!
+-- Keep the heads and the tails of these jobs' logs.
+DELETE FROM job_log USING (
+    SELECT id, (
+        SELECT start_byte + bytes FROM job_log
+        WHERE job_id = id ORDER BY start_byte DESC LIMIT 1) AS ends_at
+    FROM unnest(CAST(:ids AS bigint[])) AS id) AS logged
+WHERE job_id = logged.id
+    AND start_byte >= :head_bytes AND start_byte < logged.ends_at - :tail_bytes;
 
 -- name: is_running
 -- Whether a run may enter its function.
@@ -100,8 +128,11 @@ SELECT moment() AS now, least(
 
 -- name: next_lease_end
 -- When the rescuer has something to do next.
-SELECT moment() AS now, min(lease_expires_at) AS at
-FROM job WHERE worker IS NOT NULL AND status = 'RUNNING';
+SELECT moment() AS now, least(
+    (SELECT min(expires_at) FROM worker_lease),
+    (SELECT min(lease_expires_at) FROM job
+        WHERE worker IS NOT NULL AND status = 'RUNNING'
+            AND lease_expires_at < timestamptz '9999-01-01')) AS at;
 
 -- name: jobs
 -- Whole rows by id.
@@ -174,6 +205,14 @@ INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
 VALUES (:worker, :host, :pid, :slots, moment(), moment())
 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
 
+-- name: unregister_worker!
+-- This worker has ended. Its lease ends with it, unless something of it may still run.
+WITH given_up AS (
+    DELETE FROM worker_lease WHERE worker = :worker AND NOT EXISTS (
+        SELECT 1 FROM job WHERE job.worker = :worker AND evidence IS NULL)
+)
+DELETE FROM worker WHERE id = :worker;
+
 -- name: forget_workers!
 -- Workers that nobody has heard of for long.
 DELETE FROM worker WHERE id IN (
@@ -184,6 +223,12 @@ DELETE FROM worker WHERE id IN (
 -- A live worker knows these processors; in name order, so that two workers cannot deadlock.
 INSERT INTO processor (name, seen_at)
 SELECT name, moment() FROM unnest(CAST(:processors AS text[])) AS name ORDER BY name
+ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: register_names!
+-- A live worker knows jobs of these names; in name order, as above.
+INSERT INTO known_job (name, seen_at)
+SELECT name, moment() FROM unnest(CAST(:names AS text[])) AS name ORDER BY name
 ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
 
 -- name: register_metadata!

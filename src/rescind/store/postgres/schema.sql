@@ -2,7 +2,7 @@
 -- (timestamptz, arrays, boolean) and in nothing that it permits.
 
 CREATE TABLE schema_version (version integer NOT NULL);
-INSERT INTO schema_version VALUES (4);
+INSERT INTO schema_version VALUES (5);
 
 -- The store's clock, in whole milliseconds like every instant here.
 CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql STABLE
@@ -71,6 +71,16 @@ CREATE TABLE worker (
     seen_at    timestamptz NOT NULL               -- when it last said that it lives
 );
 
+CREATE TABLE worker_lease (
+    worker     text PRIMARY KEY,              -- until it is over it holds for all its jobs
+    expires_at timestamptz NOT NULL
+);
+
+CREATE TABLE known_job (
+    name    text PRIMARY KEY,                 -- of a job metadata
+    seen_at timestamptz NOT NULL              -- when a live worker last said that it knows it
+);
+
 CREATE TABLE job_metadata (
     name               text PRIMARY KEY,
     title              text NOT NULL,
@@ -118,8 +128,9 @@ CREATE TABLE job (
     started_at         timestamptz,
     finished_at        timestamptz,
     attempt            integer NOT NULL DEFAULT 0,
-    worker             text,                  -- who holds the lease
-    lease_expires_at   timestamptz,
+    worker             text,                  -- who holds it
+    lease_expires_at   timestamptz,           -- 'epoch': given back; 9999: see worker_lease; else
+                                              -- of a worker of the version before
     evidence           text CHECK (evidence IN (
         'NEVER_STARTED', 'STOPPED_ITSELF', 'TERMINATED', 'KILLED', 'WORKER_LOST')),
     error              text,
@@ -129,6 +140,8 @@ CREATE TABLE job (
     interrupt_seconds  double precision,
     terminate_seconds  double precision NOT NULL DEFAULT 0.25,
     unique_key         text,
+    failures           integer NOT NULL DEFAULT 0,  -- entered runs that raised, died, lost their worker
+    drained            boolean NOT NULL DEFAULT false,  -- given back because its worker is to stop
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK ((lease_expires_at IS NULL) = (worker IS NULL)),
@@ -209,12 +222,22 @@ EXECUTE FUNCTION refuse_while_job_lives();
 -- Whole lines in chunks. start_byte counts from the first byte ever logged, so a gap is what
 -- was dropped from the middle of a long log.
 CREATE TABLE job_log (
-    job_id     bigint NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    job_id     bigint NOT NULL,
     start_byte bigint NOT NULL,
     bytes      integer NOT NULL,
     text       text NOT NULL,
     PRIMARY KEY (job_id, start_byte)
 );
+
+-- Not a foreign key: with one, each line that a run logs would wait for whoever holds its job.
+CREATE FUNCTION forget_logs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM job_log WHERE job_id IN (SELECT id FROM gone);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_log_goes_with_its_job AFTER DELETE ON job REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION forget_logs();
 
 INSERT INTO queue (name) VALUES ('default__c');
 INSERT INTO user_account (id, name, password_hash, permissions, active, created_at)

@@ -40,6 +40,21 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
         self.exchange.close()
         self._database.close()
 
+    def lease(self, worker: str) -> None:
+        with self._write() as transaction:
+            transaction.run("lease", worker=worker)
+
+    def renew(self, worker: str) -> bool:
+        with self._write() as transaction:
+            return bool(transaction.rows("renew", worker=worker))
+
+    def end_leases(self) -> list[str]:
+        with self._write() as transaction:
+            ended = transaction.rows("end_leases")
+        if ended:
+            self._signal([Channel.RELEASED])  # what was to be cancelled there may settle
+        return [row["worker"] for row in ended]
+
     def _signal(self, channels: Collection[Channel]) -> None:
         super()._signal(channels)
         self.exchange.post(channels)

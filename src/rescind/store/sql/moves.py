@@ -76,13 +76,8 @@ class Moves(Statements):
     def queue(self, actor: Actor, *, limit: int) -> list[int]:
         return self._move(Move.QUEUE, actor, limit=limit)
 
-    def claim(self, actor: Actor, *, processors: Sequence[str], limit: int) -> list[Job]:
-        with self._write() as transaction:
-            moved = transaction.move(
-                Move.CLAIM, actor, worker=actor.by, processors=processors, limit=limit
-            )
-            found = transaction.rows("jobs", ids=[job_id for job_id, _ in moved])
-        jobs = [rows.to_job(row) for row in found]
+    def claim(self, actor: Actor, *, names: Sequence[str], limit: int) -> list[Job]:
+        jobs = self._move_jobs(Move.CLAIM, actor, worker=actor.by, names=names, limit=limit)
         return sorted(jobs, key=lambda job: (job.priority, job.run_at, job.id))
 
     def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
@@ -93,8 +88,8 @@ class Moves(Statements):
         given = rows.to_json([rows.run_retry(retry) for retry in retries])
         return set(self._move(Move.RETRY, actor, retries=given, worker=actor.by))
 
-    def rescue(self, actor: Actor, *, limit: int) -> list[int]:
-        return self._move(Move.RESCUE, actor, limit=limit)
+    def rescue(self, actor: Actor, *, limit: int) -> list[Job]:
+        return self._move_jobs(Move.RESCUE, actor, losses_max=limits.LOSSES_MAX, limit=limit)
 
     def cancel(
         self,
@@ -127,9 +122,9 @@ class Moves(Statements):
     def miss(self, ids: Sequence[int], actor: Actor) -> list[int]:
         return self._move(Move.MISS, actor, ids=ids)
 
-    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[int]:
+    def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[Job]:
         unknown = timedelta(seconds=unknown_seconds)
-        return self._move(Move.FAIL, actor, unknown=unknown, limit=limit)
+        return self._move_jobs(Move.FAIL, actor, unknown=unknown, limit=limit)
 
     def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
         given = rows.to_json([rows.run_release(release) for release in releases])
@@ -139,52 +134,45 @@ class Moves(Statements):
             self._signal([Channel.RELEASED])
         return {row["id"] for row in released}
 
-    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> None:
+    def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> set[RunRef]:
         given = rows.to_json([rows.run_progress(progress) for progress in progresses])
         with self._write() as transaction:
-            transaction.run("write_progress", worker=worker, progresses=given)
-
-    def renew(self, worker: str) -> list[RunRef]:
-        with self._write() as transaction:
-            renewed = transaction.rows("renew", worker=worker)
-        return [RunRef(row["id"], row["attempt"]) for row in renewed]
+            written = transaction.rows("write_progress", worker=worker, progresses=given)
+        return {RunRef(row["id"], row["attempt"]) for row in written}
 
     def append_log(self, worker: str, chunks: Sequence[LogChunk]) -> None:
-        with self._write() as transaction:
-            # In id order, as every transaction locks jobs: no two can wait for each other.
-            for chunk in sorted(chunks, key=lambda chunk: chunk.run.job_id):
-                size = len(chunk.text.encode())
-                appended = transaction.rows(
-                    "append_log",
-                    worker=worker,
-                    job_id=chunk.run.job_id,
-                    attempt=chunk.run.attempt,
-                    bytes=size,
-                    text=chunk.text,
-                )
-                if not appended:
-                    continue
+        left = list(chunks)
+        # What meets the last write of a run before it is behind that the next time.
+        for _ in range(2):
+            with self._write() as transaction:
+                given = rows.to_json([rows.log_chunk(chunk) for chunk in left])
+                appended = transaction.rows("append_log", worker=worker, chunks=given)
+                written = {row["job_id"] for row in appended}
                 transaction.run(
                     "trim_log",
-                    job_id=chunk.run.job_id,
-                    bytes=size,
+                    ids=sorted(written),
                     head_bytes=limits.LOG_HEAD_BYTES,
                     tail_bytes=limits.LOG_TAIL_BYTES,
                 )
+            left = [chunk for chunk in left if chunk.run.job_id not in written]
+            if not left:
+                break
 
     def register(self, worker: Registration, metadata: Sequence[JobMetadata]) -> list[str]:
         queues = sorted({value.queue for value in metadata})
-        processors = sorted({value.processor for value in metadata})
         given = rows.to_json([rows.metadata(value) for value in metadata])
         forgotten = timedelta(seconds=limits.WORKER_FORGOTTEN_SECONDS)
         with self._write() as transaction:
             unknown = transaction.rows("unknown_queues", queues=queues)
             if not unknown:
-                transaction.run("register_worker", **rows.registration(worker))
+                _say_alive(transaction, worker, metadata)
                 transaction.run("forget_workers", forgotten=forgotten)
-                transaction.run("register_processors", processors=processors)
                 transaction.run("register_metadata", metadata=given)
         return [row["name"] for row in unknown]
+
+    def heartbeat(self, worker: Registration, metadata: Sequence[JobMetadata]) -> None:
+        with self._write() as transaction:
+            _say_alive(transaction, worker, metadata)
 
     def prune_jobs(self, *, age_seconds: float, limit: int) -> int:
         with self._write() as transaction:
@@ -207,6 +195,16 @@ class Moves(Statements):
 
 class _HolderGoneError(Exception):
     """The job that held a unique key has just ended."""
+
+
+def _say_alive(
+    transaction: Transaction, worker: Registration, metadata: Sequence[JobMetadata]
+) -> None:
+    transaction.run("register_worker", **rows.registration(worker))
+    # Programs of the version before claim, and give up, by the processor.
+    processors = sorted({value.processor for value in metadata})
+    transaction.run("register_processors", processors=processors)
+    transaction.run("register_names", names=sorted({value.name for value in metadata}))
 
 
 _Unique = tuple[str, str]

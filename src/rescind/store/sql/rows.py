@@ -14,6 +14,7 @@ from rescind.model import (
     Job,
     JobMetadata,
     JobSummary,
+    LogChunk,
     NewJob,
     Registration,
     RunEnd,
@@ -93,12 +94,23 @@ def run_retry(retry: RunRetry) -> dict[str, Any]:
     }
 
 
+def log_chunk(chunk: LogChunk) -> dict[str, Any]:
+    """Log lines as ``append_log`` reads them."""
+    return {
+        "id": chunk.run.job_id,
+        "attempt": chunk.run.attempt,
+        "bytes": len(chunk.text.encode()),
+        "text": chunk.text,
+    }
+
+
 def run_release(release: RunRelease) -> dict[str, Any]:
     """A run given back as ``release`` reads it."""
     return {
         "id": release.run.job_id,
         "attempt": release.run.attempt,
         "evidence": release.evidence,
+        "drained": release.drained,
     }
 
 

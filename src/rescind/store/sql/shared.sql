@@ -1,11 +1,5 @@
 -- Statements that are the same for every database. Those of one alone stand beside its store.
 
--- name: trim_log!
--- Keep the head and the tail of a job's log.
-DELETE FROM job_log
-WHERE job_id = :job_id AND start_byte >= :head_bytes AND start_byte < (
-    SELECT max(start_byte) FROM job_log WHERE job_id = :job_id) + :bytes - :tail_bytes;
-
 -- name: stops_wanted
 -- The runs of this worker whose cancel is accepted and that have not stopped yet.
 SELECT id, attempt FROM job
@@ -13,7 +7,7 @@ WHERE worker = :worker AND worker IS NOT NULL AND status = 'CANCELLING' AND evid
 ORDER BY id;
 
 -- name: held
--- The runs whose lease this worker holds and that it has not given back.
+-- The runs that this worker holds and has not given back.
 SELECT id, attempt FROM job
 WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL ORDER BY id;
 
@@ -117,10 +111,6 @@ WHERE job_id = :job_id AND start_byte + bytes > :from_byte
         SELECT max(start_byte) FROM job_log
         WHERE job_id = :job_id AND start_byte <= :from_byte), 0)
 ORDER BY start_byte;
-
--- name: unregister_worker!
--- This worker has ended.
-DELETE FROM worker WHERE id = :worker;
 
 -- name: workers
 -- Those that live, or ended without a word.

@@ -8,8 +8,9 @@ from importlib import resources
 from typing import Any, Protocol
 
 from rescind.lifecycle import Move, Status
-from rescind.model import Actor
+from rescind.model import Actor, Job
 from rescind.store.protocol import Channel
+from rescind.store.sql import rows
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
 
@@ -123,3 +124,12 @@ class Statements(ABC):
             moved = transaction.move(move, actor, **parameters)
         self._wake(moved)
         return [job_id for job_id, _ in moved]
+
+    def _move_jobs(self, move: Move, actor: Actor, **parameters: Any) -> list[Job]:
+        """As ``_move``; the jobs as they stand then, by id."""
+        with self._write() as transaction:
+            moved = transaction.move(move, actor, **parameters)
+            ids = [job_id for job_id, _ in moved]
+            found = transaction.rows("jobs", ids=ids) if ids else []
+        self._wake(moved)
+        return [rows.to_job(row) for row in found]

@@ -73,12 +73,12 @@ RETURNING id, previous_status, status, attempt, evidence;
 -- they last while it lives (a laptop may sleep) and the next owner ends them.
 UPDATE job SET
     previous_status = status, status = 'RUNNING', attempt = attempt + 1,
-    worker = :worker, started_at = :now, evidence = NULL, error = NULL,
+    worker = :worker, started_at = :now, evidence = NULL, error = NULL, drained = 0,
     progress_done = NULL, progress_total = NULL,
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
     SELECT id FROM job
-    WHERE status = 'QUEUED' AND processor IN (SELECT value FROM json_each(:processors))
+    WHERE status = 'QUEUED' AND job_metadata IN (SELECT value FROM json_each(:names))
     ORDER BY priority, run_at, id LIMIT :limit)
     AND status = 'QUEUED'
 RETURNING id, previous_status, status, attempt, evidence;
@@ -99,7 +99,7 @@ RETURNING id, previous_status, status, attempt, evidence;
 -- name: retry
 -- retry: runs whose code raised, to be tried again later.
 UPDATE job SET
-    previous_status = job.status, status = 'SCHEDULED',
+    previous_status = job.status, status = 'SCHEDULED', failures = failures + 1,
     evidence = e.value ->> 'evidence', error = e.value ->> 'error',
     run_at = :now + (e.value ->> 'delay_milliseconds'), queued_at = NULL,
     worker = NULL, lease_expires_at = NULL,
@@ -110,25 +110,41 @@ WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: rescue
--- rescue: running jobs whose lease is over. A job that may be started twice, or was certainly
--- not started, is queued again; any other ends with an error that says so.
+-- rescue: running jobs that were given back, or whose lease is over. What was certainly not started is
+-- queued again; so is what may be started again, within its bound. Anything else ends with an error
+-- that says so.
 UPDATE job SET
     previous_status = status,
-    status = iif(idempotent OR evidence IS 'NEVER_STARTED', 'QUEUED', 'ERRORS_ENCOUNTERED'),
+    status = iif(again, 'QUEUED', 'ERRORS_ENCOUNTERED'),
     evidence = coalesce(evidence, 'WORKER_LOST'),
-    queued_at = iif(idempotent OR evidence IS 'NEVER_STARTED', :now, queued_at),
-    finished_at = iif(idempotent OR evidence IS 'NEVER_STARTED', NULL, :now),
-    error = CASE WHEN evidence IS 'NEVER_STARTED' THEN NULL WHEN idempotent
-        THEN 'The worker was lost or gave the job up. The job is idempotent: it is started again.'
+    failures = judged.failures,
+    queued_at = iif(again, :now, queued_at),
+    finished_at = iif(again, NULL, :now),
+    error = CASE
+        WHEN unentered THEN NULL
+        WHEN drained AND again
+        THEN 'Its worker was told to stop, by a deploy perhaps, and stopped it: it is started again.'
+        WHEN drained
+        THEN 'Its worker was told to stop, by a deploy perhaps, and stopped it. It is not idempotent: it is not started again.'
+        WHEN again
+        THEN 'The worker was lost or gave the job up (failure ' || judged.failures || ' of ' || failures_max || '): it is started again.'
+        WHEN failures_max > 0
+        THEN 'The worker was lost or gave the job up (failure ' || judged.failures || ' of ' || failures_max || '): it is not started again.'
         ELSE 'The worker was lost or gave the job up, and the job is not idempotent: it is not started again.'
         END,
     worker = NULL, lease_expires_at = NULL,
     modified_by = :user_id, modified_at = :now
-WHERE id IN (
-    SELECT id FROM job INDEXED BY job_held
-    WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= :now
-    LIMIT :limit)
-    AND status = 'RUNNING' AND lease_expires_at <= :now
+FROM (
+    SELECT *, unentered OR failures < failures_max AS again FROM (
+        SELECT
+            id AS job_id, evidence IS 'NEVER_STARTED' AS unentered,
+            failures + iif(drained OR evidence IS 'NEVER_STARTED', 0, 1) AS failures,
+            CASE WHEN attempts_max > 1 THEN attempts_max WHEN idempotent THEN :losses_max ELSE 0 END
+                AS failures_max
+        FROM job INDEXED BY job_held
+        WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= :now
+        LIMIT :limit)) AS judged
+WHERE job.id = job_id AND status = 'RUNNING' AND lease_expires_at <= :now
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: cancel
@@ -171,22 +187,27 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'SCHEDULED'
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: fail
--- fail: due jobs whose processor no live worker has known for so long.
+-- fail: due jobs whose name no live worker has known for so long, nor, of the version before, their
+-- processor.
 UPDATE job SET
     previous_status = status, status = 'FAILED_TO_RUN', finished_at = :now, held_until = NULL,
-    error = 'No live worker has known the processor ' || processor || ' for '
+    error = 'No live worker has known the job ' || job_metadata || ' for '
         || (:unknown / 1000) || ' seconds.',
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
     SELECT job.id FROM (
-        SELECT id, run_at, processor FROM job WHERE status = 'SCHEDULED'
-        UNION ALL SELECT id, run_at, processor FROM job WHERE status = 'QUEUEING'
-        UNION ALL SELECT id, run_at, processor FROM job WHERE status = 'QUEUED') AS job
+        SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'SCHEDULED'
+        UNION ALL SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'QUEUEING'
+        UNION ALL SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'QUEUED') AS job
     WHERE job.run_at <= :now - :unknown
         AND NOT EXISTS (
             SELECT 1 FROM processor
             WHERE processor.name = job.processor
                 AND processor.seen_at > :now - :unknown)
+        AND NOT EXISTS (
+            SELECT 1 FROM known_job
+            WHERE known_job.name = job.job_metadata
+                AND known_job.seen_at > :now - :unknown)
     ORDER BY job.id LIMIT :limit)
     AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
 RETURNING id, previous_status, status, attempt, evidence;
@@ -208,29 +229,37 @@ ORDER BY key;
 -- name: release
 -- What runs that stopped without an ending are given back with. Not a move: afterwards settle
 -- takes the CANCELLING ones and rescue the RUNNING ones.
-UPDATE job SET evidence = e.value ->> 'evidence', lease_expires_at = 0
+UPDATE job SET
+    evidence = e.value ->> 'evidence', drained = e.value ->> 'drained', lease_expires_at = 0
 FROM json_each(:releases) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
 RETURNING id;
 
--- name: end_leases!
--- Every lease is over: the owner of this file has just taken it, so no worker of it lives.
-UPDATE job SET lease_expires_at = 0 WHERE worker IS NOT NULL AND lease_expires_at IS NULL;
+-- name: take_over!
+-- The owner of this file has just taken it, so no worker of it lives: what it held is over, but for the
+-- runs that may still go on.
+UPDATE job SET lease_expires_at = 0
+WHERE worker IS NOT NULL AND lease_expires_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM json_each(:going)
+    WHERE value ->> 'id' = job.id AND value ->> 'attempt' = job.attempt);
 DELETE FROM worker;
 
--- name: write_progress!
+-- name: end_runs
+-- Of runs that went on when this file was taken, those that do so no longer.
+UPDATE job SET lease_expires_at = 0
+FROM json_each(:runs) AS e
+WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
+    AND worker IS NOT NULL AND lease_expires_at IS NULL
+RETURNING id;
+
+-- name: write_progress
 -- How far runs have come, unless they are no longer running.
 UPDATE job SET progress_done = e.value ->> 'done', progress_total = e.value ->> 'total'
 FROM json_each(:progresses) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
-    AND job.status = 'RUNNING' AND job.worker = :worker;
-
--- name: renew
--- Every lease of this worker that it has not given back: none of them ends here while its owner
--- lives, so there is nothing to write.
-SELECT id, attempt FROM job
-WHERE worker = :worker AND worker IS NOT NULL AND evidence IS NULL AND lease_expires_at IS NULL;
+    AND job.status = 'RUNNING' AND job.worker = :worker
+RETURNING job.id, job.attempt;
 
 -- name: schema_version
 -- Which schema the file has.
@@ -243,16 +272,33 @@ INSERT INTO processor (name, seen_at) VALUES ('', :now);
 DELETE FROM processor WHERE name = '';
 
 -- name: append_log
--- One chunk, behind the last; nothing when the worker does not hold the run any more.
+-- Chunks, each behind the last of its job; none of a run that the worker does not hold any more.
 INSERT INTO job_log (job_id, start_byte, bytes, text)
 SELECT
-    id,
+    job.id,
     coalesce((
         SELECT start_byte + bytes FROM job_log
-        WHERE job_id = :job_id ORDER BY start_byte DESC LIMIT 1), 0),
-    :bytes, :text
-FROM job WHERE id = :job_id AND attempt = :attempt AND worker = :worker
+        WHERE job_id = job.id ORDER BY start_byte DESC LIMIT 1), 0)
+    + coalesce(sum(e.value ->> 'bytes') OVER (PARTITION BY job.id ORDER BY key
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0),
+    e.value ->> 'bytes', e.value ->> 'text'
+FROM json_each(:chunks) AS e JOIN job ON job.id = e.value ->> 'id'
+WHERE job.attempt = e.value ->> 'attempt' AND job.worker = :worker
+ORDER BY key
+ON CONFLICT DO NOTHING
 RETURNING job_id;
+
+-- name: trim_log!
+-- Keep the heads and the tails of these jobs' logs.
+DELETE FROM job_log WHERE rowid IN (
+    SELECT job_log.rowid
+    FROM (
+        SELECT value AS id, (
+            SELECT start_byte + bytes FROM job_log
+            WHERE job_id = value ORDER BY start_byte DESC LIMIT 1) AS ends_at
+        FROM json_each(:ids)) AS logged
+    JOIN job_log ON job_id = logged.id
+        AND start_byte >= :head_bytes AND start_byte < logged.ends_at - :tail_bytes);
 
 -- name: is_running$
 -- Whether a run may enter its function.
@@ -342,6 +388,10 @@ INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
 VALUES (:worker, :host, :pid, :slots, :now, :now)
 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
 
+-- name: unregister_worker!
+-- This worker has ended.
+DELETE FROM worker WHERE id = :worker;
+
 -- name: forget_workers!
 -- Workers that nobody has heard of for long.
 DELETE FROM worker WHERE seen_at <= :now - :forgotten;
@@ -349,6 +399,11 @@ DELETE FROM worker WHERE seen_at <= :now - :forgotten;
 -- name: register_processors!
 -- A live worker knows these processors.
 INSERT INTO processor (name, seen_at) SELECT value, :now FROM json_each(:processors) WHERE true
+ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: register_names!
+-- A live worker knows jobs of these names.
+INSERT INTO known_job (name, seen_at) SELECT value, :now FROM json_each(:names) WHERE true
 ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at;
 
 -- name: register_metadata!

@@ -62,6 +62,11 @@ CREATE TABLE worker (
     seen_at    INTEGER NOT NULL               -- when it last said that it lives
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE known_job (
+    name    TEXT PRIMARY KEY,                 -- of a job metadata
+    seen_at INTEGER NOT NULL                  -- when a live worker last said that it knows it
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job_metadata (
     name               TEXT PRIMARY KEY,
     title              TEXT NOT NULL,
@@ -115,7 +120,7 @@ CREATE TABLE job (
     error              TEXT,
     result             TEXT,                  -- JSON
     progress_done      INTEGER,
-    progress_total     INTEGER, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25, unique_key TEXT,
+    progress_total     INTEGER, interrupt_seconds REAL, terminate_seconds REAL NOT NULL DEFAULT 0.25, unique_key TEXT, failures INTEGER NOT NULL DEFAULT 0, drained INTEGER NOT NULL DEFAULT 0,
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK (lease_expires_at IS NULL OR worker IS NOT NULL),

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ import apsw
 from rescind import limits
 from rescind.clock import Clock
 from rescind.errors import CannotStart, QueryTooSlow
+from rescind.model import RunRef
+from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
@@ -32,10 +34,30 @@ class SqliteStore(Moves, Reads, Queries, Accounts, Keys):
     def now(self) -> datetime:
         return self._clock.now()
 
-    def end_leases(self) -> None:
-        """Every lease is over: for the one process that has just come to own the file."""
+    # A lease lasts as long as the owner of the file: a laptop may sleep.
+
+    def lease(self, worker: str) -> None:
+        pass
+
+    def renew(self, worker: str) -> bool:  # noqa: ARG002 - the protocol's
+        return True
+
+    def end_leases(self) -> list[str]:
+        return []
+
+    def take_over(self, going: Collection[RunRef]) -> None:
+        """What an earlier owner held is over, but for the runs that may still be going: for the one
+        process that has just come to own the file.
+        """
         with self._write() as transaction:
-            transaction.run("end_leases")
+            transaction.run("take_over", going=_given(going))
+
+    def end_runs(self, runs: Collection[RunRef]) -> None:
+        """These runs of an earlier owner go on no longer."""
+        with self._write() as transaction:
+            ended = transaction.rows("end_runs", runs=_given(runs))
+        if ended:
+            self._signal([Channel.RELEASED])
 
     def close(self) -> None:
         self._database.close()
@@ -62,6 +84,10 @@ class SqliteStore(Moves, Reads, Queries, Accounts, Keys):
                 raise QueryTooSlow from error
             finally:
                 connection.set_progress_handler(None)
+
+
+def _given(runs: Collection[RunRef]) -> list[dict[str, int]]:
+    return [{"id": run.job_id, "attempt": run.attempt} for run in runs]
 
 
 class FileOwner:
