@@ -2,6 +2,8 @@
 
 # Requests
 CANCEL_BATCH_JOBS_MAX = 500
+CANCEL_WAIT_SECONDS_MAX = 1.0
+"""For jobs that others hold just now; then they are left out."""
 SUBMIT_BATCH_JOBS_MAX = 500
 BODY_BYTES_MAX = 1024 * 1024
 SUBMIT_BODY_BYTES_MAX = 8 * 1024 * 1024

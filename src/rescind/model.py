@@ -264,6 +264,8 @@ class CancelCode(StrEnum):
     UNKNOWN = "UNKNOWN"
     """No such job, or none that the caller may see: nobody can tell which."""
     INVALID_ID = "INVALID_ID"
+    RACE_CONDITION = "RACE_CONDITION"
+    """Somebody else held the job for too long: nothing was done to it."""
 
 
 class StartCode(StrEnum):
@@ -281,6 +283,8 @@ class Verdict(Struct, frozen=True):
 
     landed: bool
     status: Status
+    held: bool = False
+    """Nothing was judged: somebody else held the job for too long."""
 
 
 class CancelOutcome(Struct, frozen=True, kw_only=True):

@@ -228,3 +228,20 @@ def test_one_living_process_is_enough(serve: Serve, work: Work, store: Store, le
 
     assert harness.eventually(all_cancelled, 30)
     assert ledger.read_text().count("\n") == 1
+
+
+def test_a_row_that_somebody_holds_costs_the_other_499_a_second(
+    serve: Serve, store: Store, database: str
+) -> None:
+    service = serve()
+    ids = service.submit("demo_sleep__c", count=500, run_date="2099-01-01T00:00:00Z")
+    with psycopg.connect(database) as other:
+        other.execute("SELECT 1 FROM job WHERE id = %s FOR UPDATE", [ids[7]])
+        started = monotonic()
+        data = service.cancel(*ids)
+        show(f"500 cancels, one beside a held row: answered after {monotonic() - started:.2f} s")
+    refused = [item for item in data if item["responseStatus"] != "SUCCESS"]
+    assert [data.index(item) for item in refused] == [7]
+    assert refused[0]["errors"]["type"] == "RACE_CONDITION"
+    [accepted] = service.cancel(ids[7])
+    assert accepted["responseStatus"] == "SUCCESS"

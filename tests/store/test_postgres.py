@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -11,7 +12,7 @@ from postgres import Server
 from rescind.clock import SystemClock
 from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.lifecycle import Status
-from rescind.model import Verdict
+from rescind.model import Actor, Verdict
 from rescind.runtime.exchanger import Exchanger
 from rescind.store.postgres.database import conninfo
 from rescind.store.postgres.store import PostgresStore
@@ -165,12 +166,71 @@ def test_a_long_transaction_of_somebody_else_makes_a_write_fail_and_not_hang(
     open_store: Callable[[], PostgresStore], postgres_url: str
 ) -> None:
     store = open_store()
-    job_id = harness.submit(store)
+    job_id = harness.scheduled(store)
     with psycopg.connect(postgres_url) as other:
         other.execute("SELECT 1 FROM job WHERE id = %s FOR UPDATE", [job_id])
         with pytest.raises(StoreUnavailable, match="lock timeout"):
-            store.cancel([job_id], USER, running_allowed=True, owner=None)
+            store.start(job_id, USER, hold_seconds=0, owner=None)
         assert store.claim(SYSTEM, names=[], limit=9) == [], "others are not held up"
+
+
+def accept(store: PostgresStore, *ids: int, owner: int | None = None) -> dict[int, Verdict]:
+    return store.cancel(ids, USER, running_allowed=True, owner=owner)
+
+
+def test_jobs_that_somebody_holds_do_not_hold_up_the_cancel_of_the_others(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    store = open_store()
+    held = {
+        status: place(store, status)
+        for status in (Status.QUEUED, Status.SUCCESS, Status.CANCELLING, Status.CANCELLED)
+    }
+    free = [place(store, status) for status in (Status.QUEUED, Status.SUCCESS)]
+    forbidden = harness.submit(
+        store, new_job(metadata=harness.metadata(cancellable_in=frozenset()))
+    )
+    events = {job_id: store.events(job_id) for job_id in held.values()}
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT 1 FROM job WHERE id = ANY(%s) FOR UPDATE", [list(held.values())])
+        verdicts = accept(store, *held.values(), *free, forbidden, 99)
+        assert verdicts == {
+            **{job_id: Verdict(False, status, held=True) for status, job_id in held.items()},
+            free[0]: Verdict(True, Status.CANCELLING),
+            free[1]: Verdict(False, Status.SUCCESS),
+            forbidden: Verdict(False, Status.QUEUED),
+        }
+        assert {job_id: store.events(job_id) for job_id in held.values()} == events
+    assert accept(store, held[Status.QUEUED])[held[Status.QUEUED]].landed
+
+
+def test_a_held_job_of_another_owner_answers_like_one_that_does_not_exist(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    store = open_store()
+    mine = harness.submit(store)
+    [theirs] = harness.submit_all(store, [new_job()], Actor(user_id=1, by="user"))
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT 1 FROM job WHERE id = ANY(%s) FOR UPDATE", [[mine, theirs]])
+        assert accept(store, mine, theirs, owner=2) == {
+            mine: Verdict(False, Status.QUEUED, held=True)
+        }
+
+
+def test_two_cancels_of_the_same_500_jobs_do_not_race(
+    open_store: Callable[[], PostgresStore],
+) -> None:
+    stores = [open_store(), open_store()]
+    with ThreadPoolExecutor() as threads:
+        for _ in range(5):
+            ids = harness.submit_all(stores[0], [new_job() for _ in range(500)])
+            asked = [
+                threads.submit(accept, store, *order)
+                for store, order in zip(stores, (ids, ids[::-1]), strict=True)
+            ]
+            verdicts = [verdict for one in asked for verdict in one.result().values()]
+            assert not any(verdict.held for verdict in verdicts)
+            assert sum(verdict.landed for verdict in verdicts) == 500
 
 
 def test_every_session_has_what_the_promises_rest_on(

@@ -61,6 +61,8 @@ def _code(verdict: Verdict) -> CancelCode:
         return CancelCode.ALREADY_CANCELLING
     if verdict.status is Status.CANCELLED:
         return CancelCode.ALREADY_CANCELLED
+    if verdict.held and verdict.status in CANCELLABLE:
+        return CancelCode.RACE_CONDITION
     if verdict.status in CANCELLABLE:
         return CancelCode.NOT_CANCELLABLE
     return CancelCode.FINISHED

@@ -135,7 +135,8 @@ class JobStore(Protocol):
         """Accept the cancel of every job of ``ids`` whose row permits it, in one transaction.
 
         Returns a verdict for each id that exists and, if ``owner`` is given, that this user
-        submitted. Ids may repeat; there is one verdict for each.
+        submitted. Ids may repeat; there is one verdict for each. A job that somebody else holds for
+        longer than ``CANCEL_WAIT_SECONDS_MAX`` is left out; its verdict says so.
         """
         ...
 

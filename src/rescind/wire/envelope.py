@@ -90,6 +90,9 @@ def _refusal(outcome: CancelOutcome, parity: bool) -> tuple[ErrorType, str]:
     job = f"Job [{outcome.job_id}]"
     if outcome.code is CancelCode.INVALID_ID:
         return ErrorType.INVALID_DATA, outcome.message or "job_id is missing"
+    if outcome.code is CancelCode.RACE_CONDITION:
+        message = f"{job} is being changed by somebody else; nothing was done. Cancel it again"
+        return ErrorType.RACE_CONDITION, message
     waiting = outcome.status in (Status.QUEUED, Status.QUEUEING)
     if outcome.code is CancelCode.NOT_CANCELLABLE and waiting and not parity:
         message = f"{job} does not permit cancellation in {outcome.status} state"

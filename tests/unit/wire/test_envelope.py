@@ -116,6 +116,14 @@ def test_a_job_that_does_not_permit_it_says_so_unless_parity_is_asked_for() -> N
     }
 
 
+def test_a_job_that_somebody_holds_says_that_nothing_was_done() -> None:
+    outcome = CancelOutcome(code=CancelCode.RACE_CONDITION, job_id=7, status=Status.QUEUED)
+    for parity in (True, False):
+        errors = item(outcome, parity=parity)["errors"]
+        assert errors["type"] == "RACE_CONDITION"
+        assert "Job [7]" in errors["message"]
+
+
 def test_a_bad_item_answers_with_its_own_message() -> None:
     outcome = CancelOutcome(code=CancelCode.INVALID_ID, message="Item 1: job_id is missing")
     assert item(outcome) == {

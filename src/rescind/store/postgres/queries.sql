@@ -33,6 +33,12 @@ UPDATE schema_version SET version = version;
 SELECT id, status FROM job
 WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner);
 
+-- name: hold
+-- Of these jobs, as far as the caller may see them, those that nobody else holds: held from now on.
+SELECT id FROM job
+WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
+
 -- name: release
 -- What runs that stopped without an ending are given back with. Not a move: afterwards settle
 -- takes the CANCELLING ones and rescue the RUNNING ones.

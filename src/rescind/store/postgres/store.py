@@ -17,6 +17,7 @@ from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.queries import Queries
 from rescind.store.sql.reads import Reads
+from rescind.store.sql.statements import RowsHeldError
 
 
 class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
@@ -65,10 +66,18 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
             yield PostgresTransaction(connection, lease=self._lease)
 
     @contextmanager
+    def _write_briefly(self, seconds: float) -> Iterator[PostgresTransaction]:
+        with self._write() as transaction:
+            _limit(transaction, seconds)
+            try:
+                yield transaction
+            except (errors.QueryCanceled, errors.LockNotAvailable) as error:
+                raise RowsHeldError from error
+
+    @contextmanager
     def _query(self, seconds: float) -> Iterator[PostgresTransaction]:
         with self._read() as transaction:
-            milliseconds = max(1, round(seconds * 1000))
-            transaction.rows("limit_statement", milliseconds=str(milliseconds))
+            _limit(transaction, seconds)
             try:
                 yield transaction
             except errors.QueryCanceled as error:
@@ -78,3 +87,9 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
     def _read(self) -> Iterator[PostgresTransaction]:
         with self._database.connection(IsolationLevel.REPEATABLE_READ) as connection:
             yield PostgresTransaction(connection, lease=self._lease)
+
+
+def _limit(transaction: PostgresTransaction, seconds: float) -> None:
+    """Statements of a transaction take no longer."""
+    milliseconds = max(1, round(seconds * 1000))
+    transaction.rows("limit_statement", milliseconds=str(milliseconds))

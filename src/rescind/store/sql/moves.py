@@ -24,7 +24,9 @@ from rescind.model import (
 )
 from rescind.store.protocol import Channel
 from rescind.store.sql import keys, rows, versions
-from rescind.store.sql.statements import Moved, Statements, Transaction
+from rescind.store.sql.statements import Moved, RowsHeldError, Statements, Transaction
+
+Verdicts = dict[int, Verdict]
 
 
 class Moves(Statements):
@@ -100,19 +102,30 @@ class Moves(Statements):
         owner: int | None,
         once: Once[dict[int, Verdict]] | None = None,
     ) -> dict[int, Verdict]:
-        # The move holds every job it looked at until the commit (SQLite: all of them), so the
-        # others' statuses, read in the same transaction, are those it judged.
-        with self._write() as transaction:
-            keys.take(transaction, once)
+        def judge(transaction: Transaction, judged: Sequence[int]) -> tuple[Moved, Verdicts]:
+            # The move holds every job it looked at until the commit (SQLite: all of them), so the
+            # others' statuses, read in the same transaction, are those it judged.
             moved = transaction.move(
-                Move.CANCEL, actor, ids=ids, running_allowed=running_allowed, owner=owner
+                Move.CANCEL, actor, ids=judged, running_allowed=running_allowed, owner=owner
             )
             accepted = {job_id for job_id, _ in moved}
+            left_out = set(ids) - set(judged)
             verdicts = {
-                job_id: Verdict(job_id in accepted, status)
+                job_id: Verdict(job_id in accepted, status, held=job_id in left_out)
                 for job_id, status in _statuses(transaction, ids, owner).items()
             }
             keys.keep(transaction, once, verdicts)
+            return moved, verdicts
+
+        try:
+            with self._write_briefly(limits.CANCEL_WAIT_SECONDS_MAX) as transaction:
+                keys.take(transaction, once)
+                moved, verdicts = judge(transaction, ids)
+        except RowsHeldError:
+            with self._write() as transaction:
+                keys.take(transaction, once)
+                free = transaction.rows("hold", ids=ids, owner=owner)
+                moved, verdicts = judge(transaction, [row["id"] for row in free])
         self._wake(moved)
         return verdicts
 

@@ -47,6 +47,10 @@ def with_pieces(text: str, pieces: Mapping[str, str]) -> str:
     return _PIECE.sub(lambda found: pieces[found[1]], text)
 
 
+class RowsHeldError(Exception):
+    """Others hold rows that are wanted; nothing was done."""
+
+
 class Transaction(Protocol):
     """One transaction. Parameters are Python values: lists and lists of dicts are sets, and
     timedeltas lengths of time.
@@ -89,6 +93,12 @@ class Statements(ABC):
     @abstractmethod
     def _write(self) -> AbstractContextManager[Transaction]:
         """A transaction that is on disk when its block is left, or never was."""
+
+    @abstractmethod
+    def _write_briefly(self, seconds: float) -> AbstractContextManager[Transaction]:
+        """As ``_write``; raises RowsHeldError when a statement of it takes longer than ``seconds``,
+        which it does when others hold what it wants.
+        """
 
     @abstractmethod
     def _read(self) -> AbstractContextManager[Transaction]:
