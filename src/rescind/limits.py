@@ -131,8 +131,8 @@ KEEPER_RESTART_SECONDS = 1.0
 KEEPER_LOOK_SECONDS = 0.5
 """After a suspension, a run whose time is up is killed this late at the most. So often, too, it is
 seen that no keeper stands still."""
-IMPORT_SECONDS_MAX = 120.0
-"""For all job modules, to describe them or to get ready to run them."""
+IMPORT_SECONDS_MAX = 30.0
+"""For a job module."""
 SLOTS_MAX = 1_000
 
 # Sessions and passwords

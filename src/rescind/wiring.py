@@ -107,9 +107,11 @@ class Service:
             SchemaGuard(store),
         ]
         self.worker: Worker | None = None
+        problem: Callable[[], str | None] = lambda: None  # noqa: E731 - nothing runs here
         if run_worker:
             engine = _engine(self._settings, clock, backend.keepers)
             self._stack.callback(engine.close)
+            problem = lambda: engine.problem  # noqa: E731 - as it then is
             worker_id, lease = ids.worker_id(), None
             if backend.lease_seconds is not None:
                 seconds = backend.lease_seconds
@@ -118,8 +120,8 @@ class Service:
             self.worker = _worker(self._settings, store, engine, clock, worker_id, lease)
             loops.append(Stopper(store, engine, worker_id=worker_id))
         self.supervisor = Supervisor(store, clock, loops, self.worker, self._end)
-        health = Health(store, clock)
-        context = Context(store=store, settings=self._settings, clock=clock, health=health)
+        self._health = Health(store, clock, problem)
+        context = Context(store=store, settings=self._settings, clock=clock, health=self._health)
         self.application: ASGIApp = application(context, ALL_ROUTES)
 
     def _end(self, error: SchemaError) -> None:
@@ -132,12 +134,17 @@ class Service:
         """Start the loops."""
         self.supervisor.start()
 
-    def stop(self) -> None:
-        """Drain, stop the loops, and let go of everything, in that order."""
+    def drain(self) -> None:
+        """Claim nothing more, and wait until nothing runs here. The API answers meanwhile."""
+        self._health.draining = True
+        _log.info("draining", seconds=self._settings.drain_seconds)
         self.supervisor.drain(self._settings.drain_seconds)
         patience = self._settings.drain_seconds + limits.STOP_SECONDS_MAX
         if not self.supervisor.wait_idle(patience):
             _log.error("stopping all the same; what is left is settled without this process")
+
+    def stop(self) -> None:
+        """Stop the loops, and let go of everything."""
         self.supervisor.stop()
         if self.worker is not None:
             try:
@@ -205,6 +212,8 @@ def _worker(
         pid=os.getpid(),
         slots=settings.slots if settings.engine == "process" else 1,
     )
+    jobs = [f"{value.name} ({value.processor})" for value in metadata]
+    _log.info("jobs that can run here", jobs=jobs)
     if unknown := store.register(registration, metadata):
         raise ConfigurationError(
             *(f"There is no queue named {queue!r}, which a job names." for queue in unknown)

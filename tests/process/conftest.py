@@ -80,6 +80,10 @@ class Program:
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal; the exit status."""
         self.process.send_signal(number)
+        return self.ended(seconds)
+
+    def ended(self, seconds: float = 30) -> int:
+        """Wait for its end; the exit status."""
         try:
             status = self.process.wait(seconds)
         finally:
@@ -124,6 +128,7 @@ class Service(Program):
         """Submit jobs alike; their ids."""
         items = [{"job_metadata": name, **item}] * count
         answer = self.client.post("/services/jobs", json=items).json()
+        assert answer["responseStatus"] == "SUCCESS", answer
         return [row["data"]["id"] for row in answer["data"]]
 
     def cancel(self, *ids: int) -> list[dict[str, Any]]:
@@ -168,10 +173,10 @@ class Service(Program):
         """Wait for a line of a job's log."""
         self.until(lambda: text in self.log(job_id))
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
-        """Send a signal; the exit status."""
+    def ended(self, seconds: float = 30) -> int:
+        """Wait for its end; the exit status."""
         self.client.close()
-        return super().end(number, seconds)
+        return super().ended(seconds)
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_one_living_process_is_enough(serve: Serve, work: Work, store: Store, le
 
 
 def test_a_row_that_somebody_holds_costs_the_other_499_a_second(
-    serve: Serve, store: Store, database: str
+    serve: Serve, store: Store, database: str, tmp_path: Path
 ) -> None:
     service = serve()
     ids = service.submit("demo_sleep__c", count=500, run_date="2099-01-01T00:00:00Z")
@@ -243,5 +243,8 @@ def test_a_row_that_somebody_holds_costs_the_other_499_a_second(
     refused = [item for item in data if item["responseStatus"] != "SUCCESS"]
     assert [data.index(item) for item in refused] == [7]
     assert refused[0]["errors"]["type"] == "RACE_CONDITION"
+    said = (tmp_path / "stderr.txt").read_text().splitlines()
+    [line] = [line for line in said if "a cancel was accepted" in line]
+    assert '"jobs": 499' in line
     [accepted] = service.cancel(ids[7])
     assert accepted["responseStatus"] == "SUCCESS"

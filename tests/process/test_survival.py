@@ -96,6 +96,45 @@ def test_a_second_signal_does_not_wait(serve: Serve, ledger: Path) -> None:
     service.until(lambda: not any(is_alive(pid) for pid in tree))
 
 
+def test_the_api_answers_while_the_worker_drains(serve: Serve, ledger: Path) -> None:
+    (ledger.parent / "rescind.toml").write_text("drain_seconds = 600.0\n")
+    service = serve("--slots", "2")
+    ids = service.submit("ledger__c", count=2, parameters={"ledger": str(ledger)})
+    for job_id in ids:
+        service.until_logged(job_id, "entered")
+    service.process.send_signal(signal.SIGTERM)
+    service.until(lambda: service.readiness == (503, "draining"))
+    [waiting] = service.submit("demo_sleep__c", parameters={"seconds": 0})
+    service.cancel(*ids)
+    for job_id in ids:
+        service.until(lambda: service.status(job_id) == "CANCELLED")  # noqa: B023 - called at once
+        if job_id == ids[0]:
+            break  # when the last has stopped, the service ends
+    assert service.ended() == 0
+    service = serve()
+    assert [service.status(job_id) for job_id in ids] == ["CANCELLED"] * 2
+    service.until_status(waiting, "SUCCESS")
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_terminal_that_is_closed_drains_unless_that_was_to_be_ignored(
+    serve: Serve, ledger: Path, monkeypatch: pytest.MonkeyPatch, ignored: bool
+) -> None:
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        service = serve()
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+    service.process.send_signal(signal.SIGHUP)
+    if ignored:
+        [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 0})
+        service.until_status(job_id, "SUCCESS")
+        assert service.readiness == (200, "ready")
+    else:
+        assert service.ended() == 0
+        assert "draining" in (ledger.parent / "stderr.txt").read_text()
+
+
 @on_both_stores
 def test_a_killed_keeper_init_or_run_ends_its_job_and_is_replaced(serve: Serve) -> None:
     service = serve("--slots", "1")

@@ -9,7 +9,8 @@ def healthz(context: Context, request: Request) -> Text:  # noqa: ARG001 - a han
 
 
 def readyz(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
-    """The store can be read and written."""
-    if not context.health.ready():
-        return Text(text="unavailable\n", http_status=503)
+    """The store can be read and written, jobs can run, and nobody has told the process to stop."""
+    trouble = context.health.trouble()
+    if trouble is not None:
+        return Text(text=f"{trouble}\n", http_status=503)
     return Text(text="ready\n")

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO, cast
 
@@ -23,10 +23,6 @@ from rescind.service import accounts
 from rescind.ui.pages import curl_lines
 from rescind.wiring import Service
 
-_log = structlog.get_logger()
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 class Tls(NamedTuple):
     """The files for HTTPS, if any."""
@@ -36,7 +32,7 @@ class Tls(NamedTuple):
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready; until then nothing is promised."""
+    """Says when it is ready; until then nothing is promised. It hears no signals itself."""
 
     def __init__(self, config: uvicorn.Config, banner: list[str]) -> None:
         super().__init__(config)
@@ -46,41 +42,74 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         print("\n".join(self._banner), flush=True)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
 
 def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls: Tls) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends it at once.
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
     _log_to_stderr()
     listener = _listen(settings, tls)
-    stop = _Stop()
+    _hear(_leave)
     with listener:
         service = Service(settings, run_worker=run_worker)
         made = accounts.first_administrator(service.store) if make_administrator else None
+        config = uvicorn.Config(
+            service.application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
+            ssl_certfile=tls.certificate,
+            ssl_keyfile=tls.key,
+            timeout_graceful_shutdown=5,
+        )
         service.start()
         try:
-            config = uvicorn.Config(
-                service.application,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
-                ssl_certfile=tls.certificate,
-                ssl_keyfile=tls.key,
-                timeout_graceful_shutdown=5,
+            asyncio.run(
+                _run(_Server(config, _banner(settings, listener, tls, made)), listener, service)
             )
-            server = _Server(config, _banner(settings, listener, tls, made))
-            stop.serving()
-            asyncio.run(server.serve(sockets=[listener]))
         finally:
-            stop.draining()
-            _drain(service, settings)
+            _hear(_end)
+            service.stop()
+    if service.fatal is not None:
+        raise service.fatal
+
+
+async def _run(server: _Server, listener: socket.socket, service: Service) -> None:
+    """Answer until a signal comes, and on until the service has drained."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    def hear(number: int) -> None:
+        if told.is_set():
+            _end(number)
+        told.set()
+
+    for number in _signals():
+        loop.add_signal_handler(number, hear, number)
+
+    async def drain() -> None:
+        await told.wait()
+        try:
+            await asyncio.to_thread(service.drain)
+        finally:
+            server.should_exit = True
+
+    draining = asyncio.create_task(drain())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        draining.cancel()
 
 
 def work(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+    """Run jobs until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends it at once.
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
@@ -90,62 +119,44 @@ def work(settings: Settings) -> None:
             "On SQLite the one `rescind serve` of a file runs its jobs; more workers need "
             "PostgreSQL."
         )
-    stop = _Stop()
+    _hear(_leave)
     service = Service(settings)
     assert service.worker is not None
     service.start()
     try:
         print(f"Rescind worker is ready: {service.worker.id}", flush=True)
-        stop.wait()
+        _wait_for_a_signal()
     finally:
-        stop.draining()
-        _drain(service, settings)
-
-
-def _drain(service: Service, settings: Settings) -> None:
-    _log.info("draining", seconds=settings.drain_seconds)
-    service.stop()
+        _hear(_end)
+        service.drain()
+        service.stop()
     if service.fatal is not None:
         raise service.fatal
 
 
-class _Stop:
-    """What SIGTERM and SIGINT do outside the HTTP server's own time.
+def _signals() -> list[signal.Signals]:
+    """Those that end the service; but for what it was started to ignore, as by ``nohup``."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, signal.SIGINT, *hangup]
 
-    While the service starts, they end it. uvicorn takes the first one that comes while it serves,
-    and hands it on when it has closed its connections; then the worker drains. The next one does
-    not wait: keepers kill what they keep when this process is gone, and the next start settles it.
-    """
 
-    def __init__(self) -> None:
-        self._hear: Callable[[int], None] = _leave
-        for number in _SIGNALS:
-            signal.signal(number, lambda number, _frame: self._hear(number))
+def _hear(what: Callable[[int], None]) -> None:
+    """From now on signals do this."""
+    for number in _signals():
+        signal.signal(number, lambda number, _frame: what(number))
 
-    def serving(self) -> None:
-        """From now on uvicorn hears them; what it hands on has been heeded already."""
-        self._hear = _nothing
 
-    def wait(self) -> None:
-        """Return when one of them comes."""
-        # Whichever thread the system gives a signal to, it comes out of this pipe.
-        read, write = os.pipe()
-        os.set_blocking(write, False)
-        signal.set_wakeup_fd(write)
-        self._hear = _nothing
-        os.read(read, 1)
-
-    def draining(self) -> None:
-        """From now on, a signal ends this process at once."""
-        self._hear = _end
+def _wait_for_a_signal() -> None:
+    # Whichever thread the system gives a signal to, it comes out of this pipe.
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    _hear(lambda _number: None)
+    os.read(read, 1)
 
 
 def _leave(number: int) -> None:
     raise SystemExit(128 + number)
-
-
-def _nothing(_number: int) -> None:
-    pass
 
 
 def _end(number: int) -> None:

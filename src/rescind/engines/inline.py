@@ -48,6 +48,11 @@ class InlineEngine:
         """See :meth:`Engine.describe`."""
         return checked(describe(self._modules))
 
+    @property
+    def problem(self) -> str | None:
+        """See :meth:`Engine.problem`: it has imported them itself."""
+        return None
+
     def free(self) -> int:
         """See :meth:`Engine.free`."""
         return int(self._order is None)

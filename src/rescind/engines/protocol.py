@@ -113,6 +113,11 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why no run can be started, in one line, if something is wrong; from any thread."""
+        ...
+
     def free(self) -> int:
         """How many runs can be started right now."""
         ...

@@ -1,12 +1,16 @@
 """Cancel jobs: answer *i* speaks of item *i*."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import structlog
 
 from rescind.lifecycle import CANCELLABLE, Status
-from rescind.model import BadItem, CancelCode, CancelOutcome, Once, RequestKey, Verdict
+from rescind.model import Actor, BadItem, CancelCode, CancelOutcome, Once, RequestKey, Verdict
 from rescind.service.idempotency import Answered, answer
 from rescind.service.policy import Caller, Profile, editable_owner
 from rescind.store.protocol import Store
+
+_log = structlog.get_logger()
 
 
 def cancel(
@@ -26,11 +30,27 @@ def cancel(
 
     def do(once: Once[dict[int, Verdict]] | None) -> dict[int, Verdict]:
         running_allowed = profile.running_cancellable
-        return store.cancel(
+        verdicts = store.cancel(
             ids, caller.actor, running_allowed=running_allowed, owner=owner, once=once
         )
+        _tell(caller.actor, len(items), verdicts)
+        return verdicts
 
     return answer(store, key, list[CancelOutcome], do, lambda verdicts: _judge(items, {**verdicts}))
+
+
+def _tell(actor: Actor, asked: int, verdicts: Mapping[int, Verdict]) -> None:
+    """One line in the service's log for a request by which something was cancelled."""
+    accepted = sum(verdict.landed for verdict in verdicts.values())
+    if accepted:
+        _log.info(
+            "a cancel was accepted",
+            jobs=accepted,
+            asked=asked,
+            user_id=actor.user_id,
+            request_id=actor.request_id,
+            reason=actor.reason,
+        )
 
 
 def _judge(items: Sequence[int | BadItem], verdicts: dict[int, Verdict]) -> list[CancelOutcome]:

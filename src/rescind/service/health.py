@@ -3,6 +3,7 @@ time: a real write would be a brake on everything else.
 """
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -15,17 +16,31 @@ _log = structlog.get_logger()
 
 
 class Health:
-    """Asks the store at most every ``READY_CHECK_SECONDS``."""
+    """Asks the store at most every ``READY_CHECK_SECONDS``. ``problem``: why no job runs here."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, problem: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self.draining = False
+        """Whether this process was told to stop: who balances load should go elsewhere."""
+        self._problem = problem
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
         self._ready = False
 
-    def ready(self) -> bool:
-        """Whether the store could be read and written when it was last asked."""
+    def trouble(self) -> str | None:
+        """Why this process should be sent nothing, in a line; None when it can serve."""
+        if self.draining:
+            return "draining"
+        if not self._store_is_there():
+            return "unavailable"
+        problem = self._problem()
+        return None if problem is None else f"unavailable: {problem}"
+
+    def _store_is_there(self) -> bool:
+        """Whether it could be read and written when it was last asked."""
         with self._lock:
             if self._clock.elapsed() >= self._asked_at + limits.READY_CHECK_SECONDS:
                 self._ready = self._ask()

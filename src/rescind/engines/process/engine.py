@@ -77,20 +77,35 @@ class ProcessEngine:
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
-        asked = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "rescind.engines.describe", *self._modules],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-            timeout=limits.IMPORT_SECONDS_MAX,
-        )
+        seconds = (len(self._modules) + 1) * limits.IMPORT_SECONDS_MAX
+        what = f"Importing the job modules {', '.join(self._modules)}"
         try:
+            asked = subprocess.run(  # noqa: S603 - our own program
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "rescind.engines.describe",
+                    self._warm,
+                    *self._modules,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                check=False,
+                timeout=seconds,
+            )
             return checked(msgspec.json.decode(asked.stdout, type=Description))
+        except subprocess.TimeoutExpired as error:
+            raise ConfigurationError(f"{what} takes longer than {seconds:g} seconds.") from error
         except msgspec.DecodeError as error:
             raise ConfigurationError(
-                f"Importing the job modules {', '.join(self._modules)} ended the process "
-                f"(exit status {asked.returncode})."
+                f"{what} ended the process (exit status {asked.returncode})."
             ) from error
+
+    @property
+    def problem(self) -> str | None:
+        """See :meth:`Engine.problem`."""
+        return next((keeper.problem for keeper in list(self._keepers) if keeper.problem), None)
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""
@@ -192,9 +207,13 @@ class ProcessEngine:
         match message["is"]:
             case "ready":
                 keeper.ready = keeper.was_ready = True
+                keeper.problem = None
             case "unready":
                 keeper.ready = False
-                _log.error("the next job's process could not start", error=message["error"])
+                error = message["error"] or "The next job's process could not start."
+                if self.problem != error:  # it is tried again and again
+                    _log.error("jobs cannot start", error=error)
+                keeper.problem = error
             case "warm":
                 if not self._told_warm:  # all slots import the same modules
                     self._told_warm = True

@@ -53,7 +53,9 @@ class Parent:
                 process_group=0,
             )
         self._exited, self.is_warm, self.error = False, False, None
-        self._warm_by = self._clock.elapsed() + limits.IMPORT_SECONDS_MAX
+        # It says itself where it is when it takes too long, unless it cannot.
+        modules = max(1, len(self._modules))
+        self._warm_by = self._clock.elapsed() + modules * limits.IMPORT_SECONDS_MAX + 1
 
     def descriptors(self) -> list[int]:
         """What to listen to."""

@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
@@ -168,20 +167,6 @@ class Run:
             if execution.stop(message["reason"]):
                 threading.Thread(target=execution.run_hook, daemon=True).start()
             self._answered.set()
-
-
-def import_modules(modules: Sequence[str]) -> str | None:
-    """Import job modules; the error, if one cannot be."""
-    pid = os.getpid()
-    for name in modules:
-        try:
-            __import__(name)
-        except BaseException as error:  # noqa: BLE001 - importing runs a user's code
-            if os.getpid() == pid:
-                return error_text(error)
-        if os.getpid() != pid:
-            os._exit(0)  # a copy that the module has forked is not what imports it
-    return None
 
 
 def seed_anew() -> None:

@@ -55,6 +55,8 @@ class Slot:
         self.ready = False
         """It has a process that waits for a run."""
         self.was_ready = False
+        self.problem: str | None = None
+        """Why it is not ready, if something is wrong."""
         self.run: RunRef | None = None
         self.stopping = False
         self.permitted = False

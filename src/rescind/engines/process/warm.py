@@ -16,11 +16,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from rescind import limits
 from rescind.engines.describe import add_working_directory
+from rescind.engines.importing import import_modules
 from rescind.engines.leaving import flush_output
 from rescind.engines.process.frames import pack
 from rescind.engines.process.init import Init
 from rescind.engines.process.outlet import Outlet, replace_streams, unbuffer_c
-from rescind.engines.process.run import Line, Run, import_modules, seed_anew
+from rescind.engines.process.run import Line, Run, seed_anew
 from rescind.engines.process.system import (
     IS_LINUX,
     Wakeups,
@@ -139,9 +140,7 @@ class WarmParent:
             if number is not None and number != handed.line:
                 os.close(number)
         line = Line(handed.line)
-        if (error := import_modules(self._modules)) is not None:
-            line.send({"is": "broken", "error": error})
-            os._exit(0)
+        import_modules(self._modules, lambda error: line.send({"is": "broken", "error": error}))
         flush_output()
         seed_anew()
         Run(line, self._outlet).serve()
@@ -169,6 +168,10 @@ def _silence() -> Iterator[None]:
         os.dup2(ours, 2)
         os.close(ours)
         os.close(nowhere)
+
+
+def _tell_broken(keeper: socket.socket, error: str) -> None:
+    keeper.send(pack({"is": "broken", "error": error}))
 
 
 def _unforkable() -> str | None:
@@ -201,10 +204,7 @@ def main() -> None:
     if how != "fresh":
         before = _open_descriptors()
         with _silence():
-            error = import_modules(modules)
-        if error is not None:
-            keeper.send(pack({"is": "broken", "error": error}))
-            os._exit(0)
+            import_modules(modules, lambda error: _tell_broken(keeper, error))
         why = _unforkable()
         opened = [what for n, what in _open_descriptors().items() if before.get(n) != what]
     keeper.send(pack({"is": "warm", "why": why, "opened": opened[: limits.DESCRIPTORS_NAMED_MAX]}))
