@@ -134,17 +134,19 @@ class Service:
         """Start the loops."""
         self.supervisor.start()
 
-    def drain(self) -> None:
-        """Claim nothing more, and wait until nothing runs here. The API answers meanwhile."""
+    def drain(self, on_idle: Callable[[], object]) -> float:
+        """Claim nothing more; ``on_idle`` is told, once and from any thread, when nothing runs here
+        any more. The API answers meanwhile. Returns at once: for how many seconds to wait.
+        """
         self._health.draining = True
         _log.info("draining", seconds=self._settings.drain_seconds)
-        self.supervisor.drain(self._settings.drain_seconds)
-        patience = self._settings.drain_seconds + limits.STOP_SECONDS_MAX
-        if not self.supervisor.wait_idle(patience):
-            _log.error("stopping all the same; what is left is settled without this process")
+        seconds = self.supervisor.drain(self._settings.drain_seconds, on_idle)
+        return seconds + limits.STOP_SECONDS_MAX
 
     def stop(self) -> None:
         """Stop the loops, and let go of everything."""
+        if self.worker is not None and not self.worker.drained:
+            _log.error("stopping all the same; what is left is settled without this process")
         self.supervisor.stop()
         if self.worker is not None:
             try:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO, cast
@@ -96,10 +97,11 @@ async def _run(server: _Server, listener: socket.socket, service: Service) -> No
 
     async def drain() -> None:
         await told.wait()
-        try:
-            await asyncio.to_thread(service.drain)
-        finally:
-            server.should_exit = True
+        idle = asyncio.Event()
+        seconds = service.drain(lambda: loop.call_soon_threadsafe(idle.set))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(idle.wait(), seconds)
+        server.should_exit = True
 
     draining = asyncio.create_task(drain())
     try:
@@ -128,7 +130,8 @@ def work(settings: Settings) -> None:
         _wait_for_a_signal()
     finally:
         _hear(_end)
-        service.drain()
+        idle = threading.Event()
+        idle.wait(service.drain(idle.set))
         service.stop()
     if service.fatal is not None:
         raise service.fatal

@@ -32,7 +32,7 @@ class Supervisor:
         self._on_fatal = on_fatal
         self._loops = [*loops, *([] if worker is None else [worker])]
         self._stopping = threading.Event()
-        self._idle = threading.Event()
+        self._on_idle: Callable[[], object] | None = None
         self._threads = [
             threading.Thread(target=self._drive, args=(loop,), name=loop.name)
             for loop in self._loops
@@ -44,21 +44,17 @@ class Supervisor:
         for thread in self._threads:
             thread.start()
 
-    def drain(self, seconds: float) -> None:
-        """Claim nothing more; after ``seconds``, stop and give back what still runs. Returns
-        at once.
+    def drain(self, seconds: float, on_idle: Callable[[], object]) -> float:
+        """Claim nothing more; after ``seconds``, stop and give back what still runs. ``on_idle`` is
+        told, once and from any thread, when nothing runs any more. Returns at once: how many
+        seconds that may take, if all goes well.
         """
         if self._worker is None:
-            self._idle.set()
-        else:
-            self._worker.drain(seconds)
-
-    def wait_idle(self, seconds: float) -> bool:
-        """Wait until a drained worker runs nothing, for at most ``seconds`` and the longest
-        grace of what it runs; whether that is so.
-        """
-        grace = 0.0 if self._worker is None else self._worker.longest_grace_seconds
-        return self._idle.wait(seconds + grace)
+            on_idle()
+            return 0.0
+        self._on_idle = on_idle
+        self._worker.drain(seconds)
+        return seconds + self._worker.longest_grace_seconds
 
     def stop(self) -> None:
         """End every loop after one last step, and wait for their threads."""
@@ -71,6 +67,11 @@ class Supervisor:
             # What the last steps of other loops left behind: a run given back may settle now.
             if not self._round(loop, wait=False):
                 break  # the store is away, and nobody waits for it any more
+
+    def _tell_idle(self) -> None:
+        told, self._on_idle = self._on_idle, None
+        if told is not None:
+            told()
 
     def _wake(self, channel: Channel) -> None:
         for loop in self._loops:
@@ -98,7 +99,7 @@ class Supervisor:
             finally:
                 # Who has nothing to write is done, even if the store is away.
                 if self._worker is not None and loop is self._worker and self._worker.drained:
-                    self._idle.set()
+                    self._tell_idle()
             if wait:
                 loop.waiter.wait(seconds)
         except SchemaError as error:
