@@ -155,6 +155,8 @@ SCHEDULER_POLL_SECONDS_MAX = 5.0
 WORKER_POLL_SECONDS = 1.0
 CANCELLER_POLL_SECONDS = 0.5
 RESCUER_POLL_SECONDS = 3.0
+TAKEOVER_POLL_SECONDS, TAKEOVER_IDLE_SECONDS = 0.1, 3_600.0
+"""On SQLite: whether keepers of an earlier service have ended."""
 DUE_SECONDS_MIN = 0.01
 """What is due but held by another transaction is tried again after this long."""
 LOOP_BATCH_JOBS_MAX = 500

@@ -19,6 +19,7 @@ from rescind.api.routes import ROUTES
 from rescind.clock import Clock, SystemClock
 from rescind.config import Settings, sqlite_path
 from rescind.engines.inline import InlineEngine
+from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
 from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
@@ -34,6 +35,7 @@ from rescind.runtime.scheduler import Scheduler
 from rescind.runtime.schema_guard import SchemaGuard
 from rescind.runtime.stopper import Stopper
 from rescind.runtime.supervisor import Supervisor
+from rescind.runtime.takeover import Takeover
 from rescind.runtime.worker import Worker
 from rescind.service.health import Health
 from rescind.store.postgres import migration as postgres
@@ -72,8 +74,8 @@ class _Backend(NamedTuple):
 
     store: Store
     loops: list[Loop]
-    keepers: Path | None
-    """A lock that every keeper holds, where the next owner of the store waits for that."""
+    run_files: Path | None
+    """Where keepers name their runs, for the next owner of the store."""
     lease_seconds: float | None
     """None: a lease lasts as long as its owner."""
 
@@ -109,7 +111,7 @@ class Service:
         self.worker: Worker | None = None
         problem: Callable[[], str | None] = lambda: None  # noqa: E731 - nothing runs here
         if run_worker:
-            engine = _engine(self._settings, clock, backend.keepers)
+            engine = _engine(self._settings, clock, backend.run_files)
             self._stack.callback(engine.close)
             problem = lambda: engine.problem  # noqa: E731 - as it then is
             worker_id, lease = ids.worker_id(), None
@@ -164,17 +166,28 @@ def _backend(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
 
 
 def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
-    """One process owns the file; what an earlier owner ran has stopped before this returns."""
+    """One process owns the file. What an earlier owner ran and may still be going is left alone
+    until it has ended.
+    """
     path = path.resolve()  # its locks stand beside the file itself, whatever leads to it
     owner = FileOwner(path)
     stack.callback(owner.close)
     sqlite.migrate(path)
     store = SqliteStore(path, clock)
     stack.callback(store.close)
-    keepers = path.with_name(path.name + ".keepers")
-    _await_old_keepers(keepers)
-    store.take_over([])
-    return _Backend(store, [], keepers, None)
+    _await_old_keepers(path.with_name(path.name + ".keepers"))
+    files = path.with_name(path.name + ".runs")
+    files.mkdir(mode=0o700, exist_ok=True)
+    going = run_file.going(files)
+    runs = [run for run in going.values() if run is not None]
+    store.take_over(runs)
+    if runs:
+        _log.warning(
+            "runs of an earlier service may still be going: their jobs stay as they are until then",
+            jobs=[run.job_id for run in runs],
+        )
+    takeover = Takeover(store, going, lambda among: run_file.going(files, among))
+    return _Backend(store, [takeover], files, None)
 
 
 def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
@@ -185,14 +198,14 @@ def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
     return _Backend(store, [exchanger], None, settings.lease_seconds)
 
 
-def _engine(settings: Settings, clock: Clock, keepers: Path | None) -> Engine:
+def _engine(settings: Settings, clock: Clock, run_files: Path | None) -> Engine:
     makers: dict[str, Callable[[], Engine]] = {
         "process": lambda: ProcessEngine(
             settings.jobs,
             slots=settings.slots,
             clock=clock,
             warm=settings.warm,
-            keepers_lock=keepers,
+            run_files=run_files,
         ),
         "inline": lambda: InlineEngine(settings.jobs, clock=clock),
     }
@@ -224,17 +237,19 @@ def _worker(
 
 
 def _await_old_keepers(lock: Path) -> None:
-    """Wait until the keepers of an earlier owner are gone, and what they kept with them.
-
-    Each holds this lock, shared, all its life; a keeper whose worker is gone kills what it keeps
-    and exits. Only then is it true that what the earlier owner ran has stopped.
+    """Wait until the keepers of an earlier owner of the version before are gone: each holds this
+    lock, shared, all its life, and what each runs, it does not say.
     """
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        file = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _log.info("waiting for what the previous service ran to be stopped")
             fcntl.flock(file, fcntl.LOCK_EX)
+        lock.unlink()
     finally:
         os.close(file)

@@ -1,6 +1,5 @@
 """What the process engine does beyond every other: it ends whatever a run has started."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from engines.conftest import JOBS, Driver
-from processes import is_alive, programs_below
+from processes import is_alive, named, programs_below
 from rescind import limits
+from rescind.engines.process import run_file
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending, StopReason
 from rescind.errors import ConfigurationError
@@ -127,8 +127,8 @@ def test_a_process_killed_by_somebody_else_while_it_stops_was_killed(process: Dr
 def test_keepers_that_cannot_start_are_tried_again_but_not_at_once(
     make_process_engine: MakeEngine, tmp_path: Path
 ) -> None:
-    lock = tmp_path / "missing" / "keepers"
-    driver = make_process_engine(keepers_lock=lock)
+    folder = tmp_path / "missing"
+    driver = make_process_engine(run_files=folder)
     lost: list[int] = []
     end = monotonic() + 2.5
     while monotonic() < end:
@@ -136,7 +136,7 @@ def test_keepers_that_cannot_start_are_tried_again_but_not_at_once(
         lost += [pid for pid in pids if pid not in lost]
         driver.engine.poll(0.05)
     assert 2 <= len(lost) <= 4
-    lock.parent.mkdir()
+    folder.mkdir()
     assert driver.run("echo").ending is Ending.RETURNED
 
 
@@ -155,6 +155,7 @@ def test_a_killed_keeper_takes_all_it_kept_with_it(process: Driver, tmp_path: Pa
 WORKER = f"""
 import sys
 from rescind.clock import SystemClock
+from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Asked, Logged, Order
 from rescind.model import RunRef
@@ -188,20 +189,38 @@ def test_a_killed_workers_keepers_take_their_trees_down(tmp_path: Path) -> None:
         assert monotonic() < end, "something outlived its worker"
 
 
-def test_a_keeper_holds_its_lock_as_long_as_it_lives(
+def test_a_keeper_names_its_run_in_a_file_that_is_locked_as_long_as_it_may_be_going(
     make_process_engine: MakeEngine, tmp_path: Path
 ) -> None:
-
-    lock = tmp_path / "keepers"
-    driver = make_process_engine(keepers_lock=lock)
+    driver = make_process_engine(run_files=tmp_path)
+    driver.until(lambda: driver.engine.free() > 0)
+    assert list(run_file.going(tmp_path).values()) == [None]
     run = start_entered(driver, "waits_with_pid")
-    with lock.open("rb") as file:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        driver.stop(run)
-        driver.end(run)
-        driver.engine.close()
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert list(run_file.going(tmp_path).values()) == [run]
+    driver.stop(run)
+    driver.end(run)
+    assert list(run_file.going(tmp_path).values()) == [None]
+    driver.engine.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["keeper", "init"])
+def test_a_run_file_is_locked_until_both_keeper_and_init_are_gone(
+    make_process_engine: MakeEngine, tmp_path: Path, word: str
+) -> None:
+    driver = make_process_engine(run_files=tmp_path)
+    run = start_entered(driver, "waits_with_pid")
+    pids = [keeper_of(driver), *named(os.getpid(), "rescind-init")]
+    stopped = keeper_of(driver) if word == "keeper" else min(pids[1:])
+    os.kill(stopped, signal.SIGSTOP)
+    for pid in {*pids} - {stopped}:
+        os.kill(pid, signal.SIGKILL)
+    [path] = [path for path, named_run in run_file.going(tmp_path).items() if named_run == run]
+    os.kill(stopped, signal.SIGKILL)
+    end = monotonic() + 20
+    while run_file.going(tmp_path, [path]):
+        assert monotonic() < end, "nobody is left to hold it"
+    assert not path.exists()
 
 
 def test_output_becomes_lines(process: Driver) -> None:

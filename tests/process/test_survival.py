@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from process.conftest import FINAL, Service, on_both_stores
+from process.conftest import FINAL, Service, on_both_stores, show
 from processes import is_alive, named
 from rescind import wiring
 from rescind.engines.process.tree import descendants
@@ -20,6 +21,14 @@ Serve = Callable[..., Service]
 def entered(ledger: Path) -> list[str]:
     """The ids of the jobs whose function was entered, in order."""
     return [line.split()[0] for line in ledger.read_text().splitlines()]
+
+
+def keeper_above(run: int) -> int:
+    """The pid of the keeper that a run is below."""
+    pid = run
+    while Path(f"/proc/{pid}/comm").read_text() != "rescind-keeper\n":
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_a_killed_service_loses_no_accepted_cancel_and_no_job(serve: Serve, ledg
     service.end(signal.SIGKILL)
 
     service = serve("--slots", "3")
-    assert not any(is_alive(pid) for pid in tree), "the old tree is gone first"
+    service.until(lambda: not any(is_alive(pid) for pid in tree))
     for job_id in (*cancelled, stubborn):
         service.until_status(job_id, "CANCELLED")
     assert service.evidence(stubborn) in ("WORKER_LOST", "KILLED")
@@ -58,6 +67,46 @@ def test_a_killed_service_loses_no_accepted_cancel_and_no_job(serve: Serve, ledg
         service.until_status(job_id, "SUCCESS")
     counts = {job_id: entered(ledger).count(str(job_id)) for job_id in (*cancelled, plain, *kept)}
     assert counts == {**dict.fromkeys(cancelled, 0), plain: 1, **dict.fromkeys(kept, 1)}
+
+
+def test_a_keeper_that_stands_still_holds_up_its_own_job_and_no_other(
+    serve: Serve, ledger: Path
+) -> None:
+    service = serve("--slots", "3")
+    parameters = {"ledger": str(ledger)}
+    [held] = service.submit("idempotent_ledger__c", parameters=parameters)
+    [cancelled] = service.submit("ledger__c", parameters=parameters)
+    [other] = service.submit("idempotent_ledger__c", parameters=parameters)
+    for job_id in (held, cancelled, other):
+        service.until_logged(job_id, "entered")
+    entries = map(str.split, ledger.read_text().splitlines())
+    runs = {int(words[0]): int(words[2]) for words in entries}
+    keepers = [keeper_above(runs[job_id]) for job_id in (held, cancelled)]
+    service.cancel(cancelled)
+    for pid in keepers:
+        os.kill(pid, signal.SIGSTOP)
+    service.end(signal.SIGKILL)
+    started = monotonic()
+    service = serve("--slots", "3")
+    show(f"beside two stopped keepers the next is ready after {monotonic() - started:.2f} s")
+    said = (ledger.parent / "stderr.txt").read_text()
+    [line] = [line for line in said.splitlines() if "may still be going" in line]
+    assert f'"jobs": [{held}, {cancelled}]' in line or f'"jobs": [{cancelled}, {held}]' in line
+    service.until(lambda: entered(ledger).count(str(other)) == 2)
+    [new] = service.submit("ledger__c", parameters={**parameters, "seconds": 0})
+    service.until_status(new, "SUCCESS")
+    assert service.status(held) == "RUNNING"
+    assert service.status(cancelled) in ("CANCELLING", "CANCELLED")
+    assert entered(ledger).count(str(held)) == 1
+    assert is_alive(runs[held])
+    for pid in keepers:
+        os.kill(pid, signal.SIGCONT)
+    service.until(lambda: entered(ledger).count(str(held)) == 2)
+    assert not is_alive(runs[held])
+    service.until_status(cancelled, "CANCELLED")
+    service.cancel(held, other)
+    for job_id in (held, other):
+        service.until_status(job_id, "CANCELLED")
 
 
 @on_both_stores

@@ -37,7 +37,7 @@ class ProcessEngine:
 
     ``warm``: whether the job modules are imported once in each slot and runs forked from there
     (``fork``), or in every run (``fresh``), or as is safe (``auto``).
-    ``keepers_lock``: a file that every keeper holds a shared lock on, all its life.
+    ``run_files``: a folder where each keeper has a file that names its run, see :mod:`run_file`.
     ``group_only``: end process groups instead of whole trees, as where there is no /proc.
     """
 
@@ -48,7 +48,7 @@ class ProcessEngine:
         slots: int,
         clock: Clock,
         warm: str = "auto",
-        keepers_lock: Path | None = None,
+        run_files: Path | None = None,
         group_only: bool = not IS_LINUX,
     ) -> None:
         self._modules = list(modules)
@@ -56,7 +56,7 @@ class ProcessEngine:
         self._warm = warm
         self._told_warm = False
         self._look_at = 0.0
-        self._lock = keepers_lock
+        self._run_files = run_files
         self._group_only = group_only
         self._events: deque[EngineEvent] = deque()
         self._wake_read, self._wake_write = os.pipe()
@@ -184,7 +184,8 @@ class ProcessEngine:
         self._wake_read = self._wake_write = -1
 
     def _new_keeper(self) -> Slot:
-        return Slot(self._modules, self._lock, warm=self._warm, group_only=self._group_only)
+        file = None if self._run_files is None else self._run_files / ids.mark().hex()
+        return Slot(self._modules, file, warm=self._warm, group_only=self._group_only)
 
     def _hear(self, keeper: Slot) -> None:
         try:

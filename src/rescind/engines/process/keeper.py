@@ -5,19 +5,20 @@ A program of its own with a single thread; it imports no user code. When its pip
 closes, the worker is gone: it ends everything and exits.
 """
 
-import fcntl
-import os
 import select
 import socket
 import sys
+from pathlib import Path
 
 from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.process.frames import FrameReader, Message, frame
 from rescind.engines.process.kept import Kept
 from rescind.engines.process.parent import Parent
+from rescind.engines.process.run_file import RunFile
 from rescind.engines.process.system import Wakeups, become_subreaper, name_process
 from rescind.engines.process.tree import kill_children, reap
+from rescind.model import RunRef
 
 _READ_BYTES = 64 * 1024
 
@@ -26,14 +27,14 @@ class Keeper:
     """See the module."""
 
     def __init__(
-        self, clock: SystemClock, worker: socket.socket, parent: Parent, lock: int | None
+        self, clock: SystemClock, worker: socket.socket, parent: Parent, file: RunFile | None
     ) -> None:
         self._clock = clock
         self._worker = worker
         self._frames = FrameReader()
         self._out = bytearray()
         self._wakeups = Wakeups()
-        self._lock = lock
+        self._file = file
         self._parent = parent
         self._run: Kept | None = None
         self._spare: Kept | None = None
@@ -127,6 +128,7 @@ class Keeper:
     def _start(self, message: Message) -> None:
         if self._run is None and self._spare is not None and self._spare.ready:
             self._run, self._spare, self._told_ready = self._spare, None, False
+            self._name(RunRef(*message["run"]))
             self._run.order(message)
             return
         # The one that was ready has ended meanwhile: nothing was entered.
@@ -163,7 +165,8 @@ class Keeper:
             self._parent.start()
         elif self._parent.is_warm:
             self._spare = Kept(self._clock, self._send)
-            self._parent.fork(self._spare.handed, self._lock)
+            lock = None if self._file is None else self._file.descriptor
+            self._parent.fork(self._spare.handed, lock)
 
     def _fail(self, error: str | None) -> None:
         """There is no next run; it is not tried again at once."""
@@ -178,9 +181,14 @@ class Keeper:
                 kept.end()
                 if kept is self._run:
                     self._run = None
+                    self._name(None)
                 else:
                     self._spare = None
                     self._fail(kept.import_error)
+
+    def _name(self, run: RunRef | None) -> None:
+        if self._file is not None:
+            self._file.name(run)
 
     def _end_all(self) -> None:
         """Kill all that is below, the warm parent too, until the kernel says that nothing is: an
@@ -214,23 +222,21 @@ class Keeper:
 
 
 def main() -> None:
-    """Keep: arguments are the socket, the lock file or nothing, ``auto``, ``fork`` or ``fresh``,
+    """Keep: arguments are the socket, the run file or nothing, ``auto``, ``fork`` or ``fresh``,
     ``tree`` or ``group``, and the job modules.
     """
-    number, lock_file, how, reach, *modules = sys.argv[1:]
+    number, run_file, how, reach, *modules = sys.argv[1:]
     name_process("rescind-keeper")
     worker = socket.socket(fileno=int(number))
     worker.set_inheritable(False)
-    lock: int | None = None
-    if lock_file:
-        # Held by this process and the inits of its runs: a new service waits for all of them.
-        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    file = RunFile(Path(run_file)) if run_file else None
     if reach == "tree":
         become_subreaper()
     clock = SystemClock()
     parent = Parent(clock, modules, how=how, group_only=reach == "group")
-    Keeper(clock, worker, parent, lock).keep()
+    Keeper(clock, worker, parent, file).keep()
+    if file is not None:
+        file.remove()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Slot:
     """One keeper, and the run it keeps, if any."""
 
     def __init__(
-        self, modules: Sequence[str], lock: Path | None, *, warm: str, group_only: bool
+        self, modules: Sequence[str], run_file: Path | None, *, warm: str, group_only: bool
     ) -> None:
         # Jobs can read the environment of every process above them: it holds no settings of ours.
         environment = {
@@ -38,7 +38,7 @@ class Slot:
                 "-m",
                 "rescind.engines.process.keeper",
                 str(theirs.fileno()),
-                "" if lock is None else str(lock),
+                "" if run_file is None else str(run_file),
                 warm,
                 "group" if group_only else "tree",
                 *modules,

@@ -44,7 +44,7 @@ class Handed(NamedTuple):
     output: int
     """Of the run."""
     lock: int | None = None
-    """Of the init: it holds the keepers' lock, too, where there is one."""
+    """Of the init: it holds the lock of the keeper's run file, too, where there is one."""
 
 
 class _Signals(NamedTuple):
