@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8127
+SIDE_BY_SIDE ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -16,7 +17,7 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 		--jobs rescind.demo --first-administrator
 
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal
 
 prove: $(VENV)/dev ## races, stops, daemons and kills for long, about half an hour, with figures
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py

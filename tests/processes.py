@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rescind.engines.process.tree import descendants
 
+HANG_SECONDS = 100.0
+"""No test waits longer for what must happen: a guard against hanging, on a machine that is busy."""
 _OURS = b"rescind.engines.process."
 
 

@@ -68,7 +68,7 @@ def test_pages_lead_to_one_another_with_their_filters(
     assert api.post(f"{JOBS}/histories?{query}", headers=ada).json()["responseStatus"] == "SUCCESS"
 
 
-@pytest.mark.parametrize("status", FINAL)
+@pytest.mark.parametrize("status", sorted(FINAL))
 def test_histories_take_every_documented_status_in_lower_case(
     api: TestClient, ada: Headers, store: Store, status: Status
 ) -> None:

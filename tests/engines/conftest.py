@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from postgres import Server
+from processes import HANG_SECONDS
 from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.inline import InlineEngine
@@ -72,7 +73,7 @@ class Driver:
         self.engine.start(order)
         return run
 
-    def until(self, done: Callable[[], bool], seconds: float = 30) -> None:
+    def until(self, done: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
         """Poll until it is so."""
         end = monotonic() + seconds
         while not done():
@@ -104,7 +105,7 @@ class Driver:
         """Wait for a line."""
         self.until(lambda: text in self.logged(run))
 
-    def end(self, run: RunRef, seconds: float = 30) -> Ended:
+    def end(self, run: RunRef, seconds: float = HANG_SECONDS) -> Ended:
         """Wait for the end of a run."""
         found: list[Ended] = []
 
@@ -142,7 +143,7 @@ class Driver:
         """How a run ends that is told to stop once it has entered, and its log."""
         run = self.entered(name, grace_seconds, **options)
         self.stop(run)
-        return self.end(run, seconds=40), self.logged(run)
+        return self.end(run), self.logged(run)
 
     def run(self, name: str, **parameters: Any) -> Ended:
         """Start a run and wait for its end."""

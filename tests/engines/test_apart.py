@@ -11,7 +11,7 @@ import pytest
 
 from engines.conftest import Driver
 from engines.test_process import start_entered
-from processes import is_alive, named, programs_below
+from processes import HANG_SECONDS, is_alive, named, programs_below
 from rescind import limits
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending
@@ -219,7 +219,7 @@ def test_inits_end_their_runs_when_worker_and_keeper_are_killed_at_once(
     [keeper] = named(os.getpid(), "rescind-keeper")
     pid = int((tmp_path / "ticks").read_text().split()[0])
     os.kill(keeper, signal.SIGKILL)
-    end = monotonic() + 10
+    end = monotonic() + HANG_SECONDS
     while is_alive(pid):
         assert monotonic() < end, "the daemon outlived its keeper"
 
@@ -234,7 +234,7 @@ def test_an_init_ends_its_run_though_its_keeper_died_without_hearing_it(
     os.kill(keeper, signal.SIGSTOP)
     os.kill(min(named(os.getpid(), "rescind-run")), signal.SIGKILL)  # which its init says
     init = min(named(os.getpid(), "rescind-init"))
-    end = monotonic() + 10
+    end = monotonic() + HANG_SECONDS
     while len(descendants(init)) > 1:
         assert monotonic() < end
     os.kill(keeper, signal.SIGKILL)
@@ -284,7 +284,7 @@ def test_a_keeper_that_is_stopped_during_a_run_goes_on(apart: Driver, fenced: bo
     stopped = apart.start(f"{JOBS}:returns_after", delay=60 if fenced else 0.5, seconds=seconds)
     apart.until_logged(stopped, "entered")
     os.kill(min(named(os.getpid(), "rescind-keeper")), signal.SIGSTOP)
-    ended = apart.end(stopped, seconds=20)
+    ended = apart.end(stopped)
     assert ended.ending is (Ending.STOPPED if fenced else Ending.RETURNED)
 
 
@@ -350,7 +350,7 @@ def test_an_async_copy_does_not_speak_for_the_run_either(apart: Driver) -> None:
 
 def test_copies_and_threads_may_all_log_at_once(apart: Driver) -> None:
     report = apart.start(f"{JOBS}:copies_report", lines=60, size=9_000)
-    ended = apart.end(report, seconds=90)
+    ended = apart.end(report)
     assert (ended.ending, ended.result) == (Ending.RETURNED, 7), ended
     lines = [line for line in apart.logged(report) if line != "chatter"]
     expected = {f"{n} {line} " + str(n) * 9_000 for n in range(7) for line in range(60)}

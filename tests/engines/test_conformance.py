@@ -157,7 +157,7 @@ def test_a_function_that_returns_when_asked_has_returned(driver: Driver) -> None
 def test_the_hook_runs_beside_the_function_and_can_unblock_it(driver: Driver) -> None:
     run = driver.start("hooked")
     stop_once_entered(driver, run, StopReason.CANCEL)
-    ended = driver.end(run, seconds=10)
+    ended = driver.end(run)
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.STOPPED_ITSELF)
     assert driver.logged(run) == ["entered", "hook"]
 

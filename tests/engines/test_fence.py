@@ -9,13 +9,13 @@ from pathlib import Path
 from time import monotonic
 
 from engines.conftest import CLOCK, JOBS, Driver
-from processes import is_alive
+from processes import HANG_SECONDS, is_alive
 from rescind.engines.process.frames import frame
 from rescind.engines.process.tree import descendants
 from rescind.engines.protocol import Ending
 from rescind.lifecycle import Evidence
 
-SECONDS = 0.5
+SECONDS = 1.5
 
 
 def test_a_run_that_nobody_renews_is_killed_without_its_grace(process: Driver) -> None:
@@ -104,7 +104,7 @@ def test_a_worker_that_stands_still_has_its_runs_killed_all_the_same(tmp_path: P
         child = next(int(line) for line in worker.stdout if line.strip().isdecimal())
         assert worker.stdout.readline() == "entered\n"
         worker.send_signal(signal.SIGSTOP)
-        end = monotonic() + 10
+        end = monotonic() + HANG_SECONDS
         while is_alive(child):
             assert monotonic() < end, "the run outlived its time"
         assert descendants(worker.pid), "its keeper lives, and has a process for the next run"
@@ -146,7 +146,7 @@ def test_what_a_run_says_puts_its_end_off_by_nothing(
     run = driver.start("reports_without_end", 60, seconds=1.5)
     driver.until_logged(run, "entered")
     [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # a test looks below it
-    end = monotonic() + 20
+    end = monotonic() + HANG_SECONDS
     while len(descendants(keeper.process.pid)) < 8:
         assert monotonic() < end, "it never forked"
     while len(descendants(keeper.process.pid)) >= 8:

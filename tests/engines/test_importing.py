@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from engines.conftest import Driver
-from processes import named
+from processes import HANG_SECONDS, named
 from rescind import limits
 from rescind.engines.protocol import Ending
 
@@ -87,7 +87,7 @@ def test_the_next_run_imports_while_the_slot_is_busy(importing: MakeImporting) -
     ready(driver)
     first = driver.start("engines.jobs_for_tests:waits", grace_seconds=5)
     driver.until_logged(first, "entered")
-    end = monotonic() + 30
+    end = monotonic() + HANG_SECONDS
     while len(named(os.getpid(), "rescind-run")) < 2:
         assert monotonic() < end, "nothing gets ready"
     [keeper] = driver.engine._keepers  # type: ignore[attr-defined]  # it is told

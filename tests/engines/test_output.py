@@ -157,7 +157,7 @@ def test_no_character_is_cut(output: Driver) -> None:
 
 def test_nothing_hangs_when_a_signals_handler_logs(output: Driver) -> None:
     run = output.start(f"{JOBS}:logs_in_a_handler")
-    ended = output.end(run, seconds=60)
+    ended = output.end(run)
     assert ended.ending is Ending.RETURNED, ended.error
     assert ended.result > 10
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engines.conftest import JOBS, Driver
-from processes import is_alive, named, programs_below
+from processes import HANG_SECONDS, is_alive, named, programs_below
 from rescind import limits
 from rescind.engines.process import run_file
 from rescind.engines.process.tree import descendants
@@ -55,11 +55,9 @@ def test_what_ignores_everything_is_ended_by_force(process: Driver, name: str) -
 
 
 def test_no_grace_means_at_once(process: Driver) -> None:
-    run = start_entered(process, "waits_with_pid", grace_seconds=0)
-    started = monotonic()
+    run = start_entered(process, "swallows", grace_seconds=0)
     process.stop(run)
-    process.end(run)
-    assert monotonic() - started < 5
+    assert process.end(run).evidence is Evidence.KILLED
 
 
 @pytest.mark.parametrize(
@@ -184,7 +182,7 @@ def test_a_killed_workers_keepers_take_their_trees_down(tmp_path: Path) -> None:
         assert len(tree) >= 3
         worker.kill()
         worker.wait()
-    end = monotonic() + 20
+    end = monotonic() + HANG_SECONDS
     while any(is_alive(pid) for pid in tree):
         assert monotonic() < end, "something outlived its worker"
 
@@ -217,7 +215,7 @@ def test_a_run_file_is_locked_until_both_keeper_and_init_are_gone(
         os.kill(pid, signal.SIGKILL)
     [path] = [path for path, named_run in run_file.going(tmp_path).items() if named_run == run]
     os.kill(stopped, signal.SIGKILL)
-    end = monotonic() + 20
+    end = monotonic() + HANG_SECONDS
     while run_file.going(tmp_path, [path]):
         assert monotonic() < end, "nobody is left to hold it"
     assert not path.exists()
@@ -237,11 +235,8 @@ def test_output_becomes_lines(process: Driver) -> None:
 def test_a_flood_of_output_does_not_hold_up_a_stop(process: Driver) -> None:
     run = start_entered(process, "floods")
     process.until(lambda: len(process.logged(run)) > limits.LOG_BURST_BYTES / 1_100)
-    started = monotonic()
     process.stop(run)
-    ended = process.end(run)
-    assert monotonic() - started < 10
-    assert ended.evidence is Evidence.TERMINATED
+    assert process.end(run).evidence is Evidence.TERMINATED
 
 
 @pytest.mark.parametrize("name", ["closes_files", "writes_rubbish"])

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 import httpx2
 import pytest
 
+from processes import HANG_SECONDS
+
 TESTS = Path(__file__).parents[1]
-LEASE_SECONDS = 8.0
+LEASE_SECONDS = 12.0
 JOBS = ("rescind.demo", "process.jobs_for_tests")
 FINAL = {
     "SUCCESS",
@@ -77,12 +79,12 @@ class Program:
         """Whether it has not ended yet."""
         return self.process.poll() is None
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = HANG_SECONDS) -> int:
         """Send a signal; the exit status."""
         self.process.send_signal(number)
         return self.ended(seconds)
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = HANG_SECONDS) -> int:
         """Wait for its end; the exit status."""
         try:
             status = self.process.wait(seconds)
@@ -119,7 +121,7 @@ class Service(Program):
             password = made[1]
         assert password is not None
         self.password = password
-        self.client = httpx2.Client(base_url=f"{self.address}/api/v26.1", timeout=30)
+        self.client = httpx2.Client(base_url=f"{self.address}/api/v26.1", timeout=HANG_SECONDS)
         form = {"username": "admin", "password": password}
         session = self.client.post("/auth", data=form).json()["sessionId"]
         self.client.headers["Authorization"] = session
@@ -155,17 +157,17 @@ class Service(Program):
     @property
     def readiness(self) -> tuple[int, str]:
         """What ``/readyz`` says."""
-        answer = httpx2.get(f"{self.address}/readyz", timeout=30)
+        answer = httpx2.get(f"{self.address}/readyz", timeout=HANG_SECONDS)
         return answer.status_code, answer.text.strip()
 
-    def until(self, done: Callable[[], bool], seconds: float = 30) -> float:
+    def until(self, done: Callable[[], bool], seconds: float = HANG_SECONDS) -> float:
         """Ask until it is so; how many seconds it took."""
         started = monotonic()
         while not done():
             assert monotonic() - started < seconds, "waited in vain"
         return monotonic() - started
 
-    def until_status(self, job_id: int, *statuses: str, seconds: float = 30) -> float:
+    def until_status(self, job_id: int, *statuses: str, seconds: float = HANG_SECONDS) -> float:
         """Wait until a job stands in one of these."""
         return self.until(lambda: self.status(job_id) in statuses, seconds)
 
@@ -173,7 +175,7 @@ class Service(Program):
         """Wait for a line of a job's log."""
         self.until(lambda: text in self.log(job_id))
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = HANG_SECONDS) -> int:
         """Wait for its end; the exit status."""
         self.client.close()
         return super().ended(seconds)

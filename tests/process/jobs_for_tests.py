@@ -72,6 +72,16 @@ def storm(context: JobContext) -> None:
     weather(context)
 
 
+@job("stops_itself__c", grace_seconds=60, interrupt_seconds=0.15)
+def stops_itself(context: JobContext) -> None:
+    weather(context)
+
+
+@job("is_terminated__c", grace_seconds=0.3, terminate_seconds=60)
+def is_terminated(context: JobContext) -> None:
+    weather(context)
+
+
 @job("idempotent_storm__c", idempotent=True, grace_seconds=0.3)
 def idempotent_storm(context: JobContext) -> None:
     weather(context)

@@ -69,7 +69,7 @@ def test_a_stubborn_job_is_killed_with_its_children(serve: Serve) -> None:
     assert len(programs_below(service.process.pid)) == 2
     service.cancel(job_id)
     assert service.status(job_id) in ("CANCELLING", "CANCELLED")
-    seconds = service.until_status(job_id, "CANCELLED", seconds=10)
+    seconds = service.until_status(job_id, "CANCELLED")
     assert service.evidence(job_id) == "KILLED"
     assert not programs_below(service.process.pid)
     show(f"demo_stubborn__c (1 s grace, 2 children): CANCELLED, KILLED after {seconds:.2f} s")

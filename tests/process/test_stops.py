@@ -49,10 +49,12 @@ def test_each_kind_of_stop_is_told_as_what_it_was(
     ledger = tmp_path / "ledger"
     ledger.touch()
     parameters = {"ledger": str(ledger), "how": how, "seconds": 600}
+    # However slow the machine is: who is to stop has time to, and who is to be forced is.
+    name = {"native": "is_terminated__c", "holds": "storm__c"}.get(how, "stops_itself__c")
     later = {"run_date": "2099-01-01T00:00:00Z"} if how == "queued" else {}
     ids: list[int] = []
     while len(ids) < STOPS:
-        batch = service.submit("storm__c", count=SLOTS, parameters=parameters, **later)
+        batch = service.submit(name, count=SLOTS, parameters=parameters, **later)
         ids += batch
         if how != "queued":
             entries = len(ids)
@@ -64,5 +66,5 @@ def test_each_kind_of_stop_is_told_as_what_it_was(
             assert service.evidence(job_id) == evidence
     events = [store.events(job_id)[-2:] for job_id in ids]
     times = [(settled.at - accepted.at).total_seconds() for accepted, settled in events]
-    name = "SQLite" if database.startswith("sqlite:") else "PostgreSQL"
-    show(f"{name}, {evidence}: {figures(times)} from acceptance to CANCELLED")
+    on = "SQLite" if database.startswith("sqlite:") else "PostgreSQL"
+    show(f"{on}, {evidence}: {figures(times)} from acceptance to CANCELLED")

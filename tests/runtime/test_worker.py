@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engines.conftest import jobs_importable
+from processes import HANG_SECONDS
 from rescind.clock import SystemClock
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Ended, EngineEvent, Order, StopReason
@@ -103,7 +104,7 @@ class Bench:
             pass
         self.worker.wait(0.02)
 
-    def until(self, done: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, done: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
         end = monotonic() + seconds
         while not done():
             assert monotonic() < end, "waited in vain"
@@ -181,7 +182,7 @@ def test_a_time_out_needs_no_store(bench: Bench) -> None:
     job_id = bench.submit("waits", timeout_seconds=1.0)
     bench.until(lambda: bool(bench.store.log(job_id)))
     bench.store.break_writes(True)
-    bench.until(lambda: bench.engine.free() == 1, seconds=5)
+    bench.until(lambda: bench.engine.free() == 1)
     bench.store.break_writes(False)
     bench.until(lambda: bench.status(job_id) is Status.TIMEOUT)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 from time import monotonic
 
+from processes import HANG_SECONDS
 from rescind.lifecycle import FINAL, RULES, Evidence, Move, Status
 from rescind.model import (
     Actor,
@@ -195,7 +196,7 @@ def scheduled(store: Store, seconds: float = 3600, **changes: object) -> int:
     return submit(store, new_job(run_at=store.now() + timedelta(seconds=seconds), **changes))
 
 
-def eventually(attempt: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(attempt: Callable[[], bool], seconds: float = HANG_SECONDS) -> bool:
     """Try until it is so, for at most ``seconds``."""
     end = monotonic() + seconds
     while not (done := attempt()) and monotonic() < end:

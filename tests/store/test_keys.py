@@ -100,11 +100,10 @@ def test_of_many_at_once_one_is_done(make_store: Callable[[], Store], store: Sto
     assert store.job(2) is None
 
 
+@pytest.mark.parametrize("make_store", ["postgres"], indirect=True)
 def test_a_key_at_work_elsewhere_is_not_waited_for(
-    make_store: Callable[[], Store], store: Store, request: pytest.FixtureRequest
+    make_store: Callable[[], Store], store: Store
 ) -> None:
-    if "sqlite" in request.node.name:
-        pytest.skip("SQLite writes one after another: nothing is at work elsewhere")
     other, refused = make_store(), []
 
     def meanwhile(result: object) -> str:

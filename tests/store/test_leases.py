@@ -4,20 +4,23 @@ the database's clock; on SQLite when the next owner of the file says so.
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 
 import psycopg
 import pytest
 
+from rescind.clock import SystemClock
 from rescind.lifecycle import Evidence, Status
 from rescind.model import Actor, LogChunk, Registration, RunEnd, RunProgress, RunRef
 from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
+from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness
 from store.harness import SYSTEM, WORKER, new_job, place, row
 
-LEASE_SECONDS = 0.4
+LEASE_SECONDS = 1.5
 OTHER = Actor(by="worker-2")
 
 
@@ -53,12 +56,22 @@ def test_a_lease_that_is_renewed_does_not_end(brief: Store) -> None:
 
 
 @pytest.fixture
-def leases(brief: Store) -> PostgresStore:
+def leases(postgres_url: str) -> Iterator[PostgresStore]:
     """Where leases end by themselves."""
-    if isinstance(brief, SqliteStore):
-        pytest.skip("On SQLite a lease lasts as long as its owner lives.")
-    assert isinstance(brief, PostgresStore)
-    return brief
+    store = PostgresStore(postgres_url, lease_seconds=LEASE_SECONDS)
+    store.add_user("ada", "hash", frozenset())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Iterator[SqliteStore]:
+    """Where they last as long as the owner of the file."""
+    migrate(tmp_path / "rescind.db")
+    store = SqliteStore(tmp_path / "rescind.db", SystemClock())
+    store.add_user("ada", "hash", frozenset())
+    yield store
+    store.close()
 
 
 def test_a_lease_that_is_over_cannot_be_renewed_even_if_nobody_ended_it(
@@ -90,8 +103,7 @@ def test_who_has_no_lease_claims_nothing(leases: PostgresStore) -> None:
     leases.lease(OTHER.by)
     assert harness.eventually(lambda: leases.end_leases() == [OTHER.by])
     assert leases.claim(OTHER, names=[name], limit=9) == []
-    leases.lease(OTHER.by)
-    assert [job.id for job in leases.claim(OTHER, names=[name], limit=9)] == [job_id]
+    assert harness.claim(leases, job_id, OTHER)
 
 
 def test_somebody_who_holds_jobs_does_not_hold_up_their_workers_lease(
@@ -151,9 +163,8 @@ def test_a_worker_that_ends_and_holds_nothing_leaves_no_lease(leases: PostgresSt
     assert leases.end_leases() == []
 
 
-def test_a_new_owner_takes_over_what_goes_on_no_longer(store: Store) -> None:
-    if not isinstance(store, SqliteStore):
-        pytest.skip("A PostgreSQL database has no owner.")
+def test_a_new_owner_takes_over_what_goes_on_no_longer(owned: SqliteStore) -> None:
+    store = owned
     ended, going, settles = (
         place(store, Status.RUNNING),
         place(store, Status.RUNNING),

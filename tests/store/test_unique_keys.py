@@ -26,7 +26,7 @@ def test_a_job_in_this_status_holds_its_key(store: Store, status: Status) -> Non
     assert harness.row(store, job_id).unique_key == KEY
 
 
-@pytest.mark.parametrize("status", [Status.CANCELLING, *FINAL])
+@pytest.mark.parametrize("status", [Status.CANCELLING, *sorted(FINAL)])
 def test_a_job_in_this_status_holds_its_key_no_longer(store: Store, status: Status) -> None:
     job_id = harness.place(store, status, keyed())
     [new] = store.submit([keyed()], USER)

@@ -47,8 +47,9 @@ class Takeover(Generic[_Place]):
         if not self._going:
             return limits.TAKEOVER_IDLE_SECONDS
         still = self._look(list(self._going))
-        gone = [run for place, run in self._going.items() if place not in still]
-        ended = [run for run in gone if run is not None]
+        # A keeper that lives may have told, too, that nothing of its run is left.
+        were = [(place, run) for place, run in self._going.items() if run is not None]
+        ended = [run for place, run in were if still.get(place) != run]
         if ended:
             self._store.end_runs(ended)
             _log.info("runs of an earlier service have ended", jobs=[run.job_id for run in ended])

@@ -265,9 +265,9 @@ def test_a_single_object_is_told_from_an_array_even_with_many_members() -> None:
     ],
 )
 def test_deep_nesting_is_refused_quickly(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     error = refusal(body)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert (error.error_type, error.message) == (
         "INVALID_DATA",
         "Malformed JSON: nested more than 32 deep",
@@ -363,9 +363,9 @@ def test_a_line_of_ten_megabytes_is_a_bad_item(body: bytes) -> None:
 
 
 def test_a_string_that_never_closes_takes_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert "ends too early" in refusal(b'["' + b'\\"' * 500_000).message
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_an_unsupported_content_type_is_refused_before_the_body_is_read() -> None:

@@ -135,9 +135,9 @@ def test_five_hundred_items_take_a_few_milliseconds() -> None:
     answer = envelope.cancel_answer(
         [CancelOutcome(code=CancelCode.UNKNOWN, job_id=id_) for id_ in range(1, 501)]
     )
-    started = time.perf_counter()
+    started = time.process_time()
     to_xml(answer)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
 
 
 texts = st.text(st.characters(), max_size=12)
