@@ -104,6 +104,7 @@ def main() -> None:
     for kind in given.stores:
         with full_database(kind, given) as (url, service):
             with store_of(url) as store:
+                store.lease(WORKER.by)
                 claimed = store.claim(WORKER, names=["export__c"], limit=RUNNING)
                 assert len(claimed) == RUNNING
             print(f"{kind}: milliseconds, p50 and p99; total", flush=True)

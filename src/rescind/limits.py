@@ -178,6 +178,8 @@ READY_CHECK_SECONDS = 1.0
 SQLITE_BUSY_SECONDS_MAX = 10.0
 SQLITE_WAL_TRIES, SQLITE_WAL_TRY_SECONDS = 500, 0.01
 """To bring a new file to its journal mode, while others do the same."""
+SQLITE_WAL_BYTES_KEPT = 8 * 1024 * 1024
+"""A log that a long read has made longer is cut to this when it can be."""
 SQLITE_READERS_MAX = 32
 """More than all that read at once, so that a slow read never holds up a cancel."""
 

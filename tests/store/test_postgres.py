@@ -16,6 +16,7 @@ from rescind.model import Actor, Verdict
 from rescind.runtime.exchanger import Exchanger
 from rescind.store.postgres.database import conninfo
 from rescind.store.postgres.store import PostgresStore
+from rescind.store.postgres.transaction import sql as store_sql
 from rescind.store.protocol import Channel
 from store import harness
 from store.harness import SYSTEM, USER, new_job, place
@@ -259,3 +260,31 @@ def test_a_url_says_what_it_wants_and_the_rest_is_chosen() -> None:
 def test_a_server_that_is_not_there_is_said_in_time(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         PostgresStore(f"postgresql:///rescind?host={tmp_path}")
+
+
+def waits_for_a_lock(url: str) -> bool:
+    with psycopg.connect(url, autocommit=True) as watcher:
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return watcher.execute(waits).fetchone() is not None
+
+
+def test_a_password_change_ends_the_session_that_is_being_opened(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    """Whichever of the two comes first: who knew the old password alone is out."""
+    store = open_store()
+    opens = store_sql("open_session").encode()
+    session = {"user_id": 2, "id_hash": b"first", "password_hash": "hash"}
+    with ThreadPoolExecutor() as threads, psycopg.connect(postgres_url) as other:
+        assert other.execute(opens, session).fetchone()
+        changing = threads.submit(store.set_password, 2, "new")
+        assert harness.eventually(lambda: waits_for_a_lock(postgres_url))
+        other.commit()
+        changing.result()
+        assert store.session(b"first", inactive_seconds=60) is None
+
+        other.execute("UPDATE user_account SET password_hash = 'newer' WHERE id = 2")
+        opening = threads.submit(store.open_session, 2, b"second", password_hash="new")
+        assert harness.eventually(lambda: waits_for_a_lock(postgres_url))
+        other.commit()
+        assert not opening.result()

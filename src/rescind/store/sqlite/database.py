@@ -114,6 +114,7 @@ def connect(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(int(limits.SQLITE_BUSY_SECONDS_MAX * 1000))
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {limits.SQLITE_WAL_BYTES_KEPT}")
     return connection
 
 
