@@ -260,10 +260,6 @@ class Worker:
         self._flushed = self._clock.elapsed()
         if self._progress:
             self._attempt(self._write_progress)
-            if self._ended:
-                self._progress = {
-                    run: said for run, said in self._progress.items() if run in self._runs
-                }
         while self._logbook:
             self._attempt(self._write_log)
             self._logbook.clear()
@@ -287,6 +283,7 @@ class Worker:
     def _write_progress(self) -> None:
         written = self._store.write_progress(self.id, list(self._progress.values()))
         for run in list(self._progress):
+            # What did not land is offered again, until the run has ended.
             if run in written or run not in self._runs:
                 del self._progress[run]
 
