@@ -7,21 +7,18 @@ times a second run through each:
     .venv/bin/python bench/absences.py
 """
 
-import asyncio
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import psycopg
 
 from postgres import Server
+from proxy import Proxy
 from rescind import wiring
 from rescind.lifecycle import Status
 from rescind.model import NewJob
@@ -32,76 +29,16 @@ RUNS = 8
 SETTLE_SECONDS = 12.0
 
 
-class Proxy:
-    """See the module; on a socket of its own in ``folder``."""
-
-    def __init__(self, folder: Path, target: str, round_trip: float) -> None:
-        self._path, self._target = str(folder / ".s.PGSQL.5432"), target
-        self._half = round_trip / 2
-        self._away = False
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
-        self._loop.run_until_complete(asyncio.start_unix_server(self._serve, self._path))
-        Path(self._path).chmod(0o777)
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._away:
-            writer.close()
-            return
-        there, back = await asyncio.open_unix_connection(self._target)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pending: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-
-        async def read() -> None:
-            data = b"!"
-            while data:
-                with contextlib.suppress(OSError):
-                    data = b""
-                    data = await reader.read(65536)
-                pending.put_nowait((self._loop.time() + self._half, data))
-
-        reading = asyncio.ensure_future(read())
-        with contextlib.suppress(OSError):
-            while True:
-                at, data = await pending.get()
-                await asyncio.sleep(max(0.0, at - self._loop.time()))
-                if not data:
-                    break
-                writer.write(data)
-                await writer.drain()
-        reading.cancel()
-        writer.close()
-        self._writers.discard(writer)
-
-    def away(self, seconds: float) -> None:
-        def leave() -> None:
-            self._away = True
-            for writer in list(self._writers):
-                writer.close()
-
-        self._loop.call_soon_threadsafe(leave)
-        time.sleep(seconds)
-        self._away = False
-
-
 def bench(server: Server, what: str, round_trip: float, absences: list[float]) -> None:
     with server.database() as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with psycopg.connect(url) as connection:
-            target = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
-            database, user = connection.info.dbname, connection.info.user
-        proxy = Proxy(folder, target, round_trip)
+        proxy = Proxy(folder, url, round_trip)
         store = wiring.open_store(url)
         store.add_user("ada", "hash", frozenset())
-        through = f"postgresql://{user}@/{database}?host={folder}&port=5432"
         worker = subprocess.Popen(
             [
-                *(sys.executable, "-m", "rescind.cli", "worker", "--database", through),
+                *(sys.executable, "-m", "rescind.cli", "worker", "--database", proxy.url),
                 *("--jobs", "patient_jobs", "--slots", str(RUNS)),
             ],
             cwd=folder,

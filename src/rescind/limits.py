@@ -146,7 +146,9 @@ PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 8, 1_024
 # Leases, where workers share a database
 LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 30.0, 8.0, 3_600.0
 LEASE_RENEWALS = 6
-"""A lease is renewed this often in its time."""
+"""A lease is renewed this often in its time; an answer is waited for that long,"""
+LEASE_ANSWER_SECONDS_MIN = 2.0
+"""but for so long at least."""
 LEASE_MARGIN_SECONDS = 4.0
 """A run whose lease was not renewed is killed this long before the lease is over."""
 
@@ -185,6 +187,8 @@ SQLITE_READERS_MAX = 32
 
 # What a worker keeps in memory before it writes
 LOG_FLUSH_SECONDS = 0.25
+LOG_WRITES_MAX = 3
+"""Tries to append, beside another who does."""
 LOG_FLUSH_BYTES_MAX = 512 * 1024
 """In one statement; more waits for the next."""
 LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024

@@ -4,7 +4,7 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from rescind.engines.inline import InlineEngine
 from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
-from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
+from rescind.errors import CannotStart, ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
 from rescind.runtime.exchanger import Exchanger
@@ -136,18 +136,27 @@ class Service:
         """Start the loops."""
         self.supervisor.start()
 
-    def drain(self, on_idle: Callable[[], object]) -> float:
+    def drain(self, on_idle: Callable[[], object]) -> Iterator[float]:
         """Claim nothing more; ``on_idle`` is told, once and from any thread, when nothing runs here
-        any more. The API answers meanwhile. Returns at once: for how many seconds to wait.
+        any more. The API answers meanwhile. For how many seconds to wait for that; asked for the
+        next, go further: jobs are told to stop, then killed.
         """
+        seconds = self._settings.drain_seconds
         self._health.draining = True
-        _log.info("draining", seconds=self._settings.drain_seconds)
-        seconds = self.supervisor.drain(self._settings.drain_seconds, on_idle)
-        return seconds + limits.STOP_SECONDS_MAX
+        _log.info("draining", seconds=seconds)
+        self.supervisor.drain(seconds, on_idle)
+        yield seconds
+        if self.worker is not None:
+            yield self.worker.longest_stop_seconds + limits.STOP_SECONDS_MAX
+            _log.error("jobs do not stop: they are killed")
+            self.worker.kill()
+            yield limits.STOP_SECONDS_MAX
 
     def stop(self) -> None:
         """Stop the loops, and let go of everything."""
-        if self.worker is not None and not self.worker.drained:
+        if not self._health.draining:
+            self.supervisor.drain(0.0, lambda: None)  # something went wrong: claim nothing more
+        elif self.worker is not None and not self.worker.drained:
             _log.error("stopping all the same; what is left is settled without this process")
         self.supervisor.stop()
         if self.worker is not None:
@@ -177,8 +186,13 @@ def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
     stack.callback(store.close)
     _await_old_keepers(path.with_name(path.name + ".keepers"))
     files = path.with_name(path.name + ".runs")
-    files.mkdir(mode=0o700, exist_ok=True)
-    going = run_file.going(files)
+    try:
+        files.mkdir(mode=0o700, exist_ok=True)
+        going = run_file.going(files)
+    except OSError as error:
+        raise CannotStart(
+            f"{files}, which says what an earlier service still runs, cannot be read: {error}."
+        ) from error
     runs = [run for run in going.values() if run is not None]
     store.take_over(runs)
     if runs:

@@ -1,6 +1,7 @@
 """Jobs for the tests of a whole service."""
 
 import collections
+import contextlib
 import itertools
 import os
 import signal
@@ -80,6 +81,16 @@ def stops_itself(context: JobContext) -> None:
 @job("is_terminated__c", grace_seconds=0.3, terminate_seconds=60)
 def is_terminated(context: JobContext) -> None:
     weather(context)
+
+
+@job("slow_to_die__c", idempotent=True, grace_seconds=0.1, terminate_seconds=12)
+def slow_to_die(context: JobContext) -> None:
+    """Ignore all but SIGKILL, which comes late."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(context)
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(60)
 
 
 @job("idempotent_storm__c", idempotent=True, grace_seconds=0.3)

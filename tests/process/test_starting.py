@@ -62,6 +62,15 @@ def hurried(folder: Path) -> str:
         ("import os, time\nif os.fork() == 0: time.sleep(1000)\n" + JOB, 2, "leaves the process"),
         ("import time\n\ntime.sleep(1000)\n" + JOB, 3, "takes longer than 2 seconds"),
         ("import ctypes\nctypes.string_at(0)\n", None, "ended the process"),
+        (
+            "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
+            "    if os.fork() == 0: time.sleep(1000)\n    os._exit(0)\n" + JOB,
+            2,
+            "leaves the process",
+        ),
+        ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E\n", 3, ": E ("),
+        ("raise SyntaxError('two\\nlines')\n", 1, "SyntaxError: two lines"),
+        ("class Odd:\n    @property\n    def __class__(self): 1 / 0\nodd = Odd()\n", 1, "no job"),
     ],
 )
 def test_at_start_it_is_one_line_and_exit_3(
@@ -77,6 +86,16 @@ def test_at_start_it_is_one_line_and_exit_3(
         assert f"({file}, line {line})" in said
     if pid := re.search(r"the process (\d+)", said):
         assert not is_alive(int(pid[1])), "what importing has started is ended"
+
+
+def test_tls_files_that_are_none_are_one_line(tmp_path: Path) -> None:
+    for name in ("certificate", "key"):
+        (tmp_path / name).write_text("garbage\n")
+    ended = start(tmp_path, "--tls-certificate", "certificate", "--tls-key", "key")
+    [said] = [one for one in ended.stderr.splitlines() if one.startswith("rescind:")]
+    assert ended.returncode == Exit.CANNOT
+    assert "TLS files cannot be used" in said
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_process_that_importing_starts_is_in_order_where_each_run_imports(

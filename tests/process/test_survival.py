@@ -75,7 +75,7 @@ def test_a_keeper_that_stands_still_holds_up_its_own_job_and_no_other(
     service = serve("--slots", "3")
     parameters = {"ledger": str(ledger)}
     [held] = service.submit("idempotent_ledger__c", parameters=parameters)
-    [cancelled] = service.submit("ledger__c", parameters=parameters)
+    [cancelled] = service.submit("slow_to_die__c", parameters=parameters)
     [other] = service.submit("idempotent_ledger__c", parameters=parameters)
     for job_id in (held, cancelled, other):
         service.until_logged(job_id, "entered")
@@ -143,6 +143,22 @@ def test_a_second_signal_does_not_wait(serve: Serve, ledger: Path) -> None:
     service.until(lambda: "draining" in stderr.read_text())
     assert service.end(signal.SIGINT) == 128 + signal.SIGINT
     service.until(lambda: not any(is_alive(pid) for pid in tree))
+
+
+def test_a_deploy_waits_for_what_takes_long_to_stop_and_costs_it_nothing(
+    serve: Serve, ledger: Path
+) -> None:
+    (ledger.parent / "rescind.toml").write_text("drain_seconds = 0.1\n")
+    service = serve()
+    [job_id] = service.submit("slow_to_die__c", parameters={"ledger": str(ledger)})
+    service.until_logged(job_id, "entered")
+    assert service.end(signal.SIGTERM) == 0
+    service = serve()
+    service.until(lambda: entered(ledger).count(str(job_id)) == 2)
+    assert "failure" not in service.log(job_id)
+    moves = service.client.get(f"/services/jobs/{job_id}/details").json()["data"]["moves"]
+    assert [move["evidence"] for move in moves if move["move"] == "rescue"] == ["KILLED"]
+    service.end(signal.SIGKILL)
 
 
 def test_the_api_answers_while_the_worker_drains(serve: Serve, ledger: Path) -> None:

@@ -232,6 +232,19 @@ def test_what_a_drain_stopped_is_given_back_however_it_ended(
         assert "deploy" in (job.error or "")
 
 
+def test_what_does_not_stop_when_drained_is_killed_and_costs_nothing(bench: Bench) -> None:
+    job_id = bench.submit("swallows", idempotent=True, grace_seconds=600.0)
+    bench.until(lambda: bool(bench.store.log(job_id)))
+    bench.worker.drain(0)
+    bench.step()
+    assert bench.worker.longest_stop_seconds > 600
+    bench.worker.kill()
+    bench.until(lambda: bench.worker.drained)
+    assert harness.rescued(bench.store) == [job_id]
+    job = harness.row(bench.store, job_id)
+    assert (job.status, job.failures) == (Status.QUEUED, 0)
+
+
 def test_what_finished_while_it_was_drained_has_finished(bench: Bench) -> None:
     job_id = drain(bench, "returns_unaware", interrupt_seconds=None)
     assert bench.status(job_id) is Status.SUCCESS

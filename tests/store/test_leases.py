@@ -12,7 +12,7 @@ import pytest
 
 from rescind.clock import SystemClock
 from rescind.lifecycle import Evidence, Status
-from rescind.model import Actor, LogChunk, Registration, RunEnd, RunProgress, RunRef
+from rescind.model import Actor, LogChunk, Registration, RunEnd, RunProgress, RunRef, RunRelease
 from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
 from rescind.store.sqlite.migration import migrate
@@ -140,6 +140,26 @@ def test_a_worker_of_the_version_before_keeps_its_jobs_by_their_rows(
         program.execute("DELETE FROM worker_lease")
         assert harness.rescued(leases) == [running]
         assert leases.settle(SYSTEM, limit=9) == [cancelled]
+
+
+def test_a_drain_says_nothing_of_the_run_of_a_worker_of_the_version_before(
+    leases: PostgresStore, postgres_url: str
+) -> None:
+    """Its claim does not know that column."""
+    metadata = harness.metadata(idempotent=True)
+    job_id = place(leases, Status.RUNNING, harness.new_job(metadata=metadata))
+    given = RunRelease(run=RunRef(job_id, 1), evidence=Evidence.STOPPED_ITSELF, drained=True)
+    assert leases.release(WORKER.by, [given])
+    assert harness.rescued(leases) == [job_id]
+    claim = (
+        "UPDATE job SET status = 'RUNNING', worker = 'old', started_at = moment(),"
+        " attempt = attempt + 1, lease_expires_at = 'epoch', evidence = NULL WHERE id = %s"
+    )
+    with psycopg.connect(postgres_url, autocommit=True) as program:
+        program.execute(claim, [job_id])
+    assert harness.rescued(leases) == [job_id]
+    assert row(leases, job_id).failures == 1
+    assert "lost" in (row(leases, job_id).error or "")
 
 
 def test_programs_of_the_version_before_leave_the_jobs_of_a_worker_alone(

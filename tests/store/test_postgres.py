@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from postgres import Server
+from proxy import Proxy
 from rescind.clock import SystemClock
 from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.lifecycle import Status
@@ -264,7 +265,10 @@ def test_a_server_that_is_not_there_is_said_in_time(tmp_path: Path) -> None:
 
 def waits_for_a_lock(url: str) -> bool:
     with psycopg.connect(url, autocommit=True) as watcher:
-        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waits = (
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
         return watcher.execute(waits).fetchone() is not None
 
 
@@ -288,3 +292,36 @@ def test_a_password_change_ends_the_session_that_is_being_opened(
         assert harness.eventually(lambda: waits_for_a_lock(postgres_url))
         other.commit()
         assert not opening.result()
+
+
+def test_a_line_that_is_acknowledged_and_never_answered_does_not_cost_a_lease(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    proxy = Proxy(tmp_path, postgres_url)
+    store = PostgresStore(proxy.url, lease_seconds=8)
+    store.lease("worker-1")
+    assert store.renew("worker-1")
+    proxy.freeze()
+    with pytest.raises(StoreUnavailable, match="timeout"):
+        store.renew("worker-1")
+    assert store.renew("worker-1"), "by a new one"
+    store.close()
+    proxy.close()
+
+
+def test_log_lines_of_two_runs_that_meet_do_not_overlap(
+    open_store: Callable[[], PostgresStore], postgres_url: str
+) -> None:
+    """A worker that was frozen in its last write, and the one that has the job now."""
+    store = open_store()
+    job_id = place(store, Status.RUNNING)
+    late = "INSERT INTO job_log (job_id, start_byte, bytes, text) VALUES (%s, 0, 9, 'too late\n')"
+    with ThreadPoolExecutor() as threads, psycopg.connect(postgres_url) as frozen:
+        frozen.execute(late, [job_id])
+        writing = threads.submit(harness.log, store, job_id, "first\n", "second of the run\n")
+        assert harness.eventually(lambda: waits_for_a_lock(postgres_url))
+        frozen.commit()
+        writing.result()
+    chunks = store.log(job_id)
+    assert [chunk.text for chunk in chunks] == ["too late\n", "first\n", "second of the run\n"]
+    assert [chunk.start_byte for chunk in chunks] == [0, 9, 15]

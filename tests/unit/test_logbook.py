@@ -61,3 +61,19 @@ def test_lines_beyond_the_bound_are_dropped_and_counted() -> None:
     [chunk] = book.chunks()
     assert chunk.text.count("\n") == 2
     assert "5 lines were dropped" in chunk.text
+
+
+def test_lines_that_were_dropped_are_told_of_even_if_the_run_says_nothing_more() -> None:
+    book = Logbook()
+    filler, run = RunRef(1, 1), RunRef(2, 1)
+    line = "x" * (limits.LOG_LINE_BYTES_MAX - 30)
+    for _ in range(limits.LOG_PENDING_BYTES_MAX // len(log_line(AT, line)) + 1):
+        book.add(Logged(filler, AT, line))
+    for _ in range(3):
+        book.add(Logged(run, AT, line))
+    book.end(run, AT)
+    told = []
+    while book:
+        told += [chunk.text for chunk in book.chunks() if chunk.run == run]
+        book.clear()
+    assert "3 lines were dropped" in "".join(told)

@@ -70,16 +70,23 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
             ssl_keyfile=tls.key,
             timeout_graceful_shutdown=5,
         )
-        service.start()
+        _load(config)
+        server = _Server(config, _banner(settings, listener, tls, made))
         try:
-            asyncio.run(
-                _run(_Server(config, _banner(settings, listener, tls, made)), listener, service)
-            )
+            service.start()
+            asyncio.run(_run(server, listener, service))
         finally:
             _hear(_end)
             service.stop()
     if service.fatal is not None:
         raise service.fatal
+
+
+def _load(config: uvicorn.Config) -> None:
+    try:
+        config.load()
+    except OSError as error:  # ssl's errors are such
+        raise CannotStart(f"The TLS files cannot be used: {error}.") from error
 
 
 async def _run(server: _Server, listener: socket.socket, service: Service) -> None:
@@ -97,11 +104,14 @@ async def _run(server: _Server, listener: socket.socket, service: Service) -> No
 
     async def drain() -> None:
         await told.wait()
-        idle = asyncio.Event()
-        seconds = service.drain(lambda: loop.call_soon_threadsafe(idle.set))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(idle.wait(), seconds)
-        server.should_exit = True
+        try:
+            idle = asyncio.Event()
+            for seconds in service.drain(lambda: loop.call_soon_threadsafe(idle.set)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(idle.wait(), seconds)
+                    break
+        finally:
+            server.should_exit = True
 
     draining = asyncio.create_task(drain())
     try:
@@ -124,14 +134,14 @@ def work(settings: Settings) -> None:
     _hear(_leave)
     service = Service(settings)
     assert service.worker is not None
-    service.start()
     try:
+        service.start()
         print(f"Rescind worker is ready: {service.worker.id}", flush=True)
         _wait_for_a_signal()
     finally:
         _hear(_end)
         idle = threading.Event()
-        idle.wait(service.drain(idle.set))
+        any(idle.wait(seconds) for seconds in service.drain(idle.set))
         service.stop()
     if service.fatal is not None:
         raise service.fatal

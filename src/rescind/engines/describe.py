@@ -18,6 +18,7 @@ import msgspec
 from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.importing import place_of, problem, watched
+from rescind.engines.process.system import IS_LINUX, become_subreaper
 from rescind.engines.process.tree import children_of, descendants
 from rescind.errors import ConfigurationError
 from rescind.model import JobMetadata
@@ -40,10 +41,10 @@ def describe(
     for name in modules:
         try:
             module = load(name)
+            declared = _declared(module)
         except BaseException as error:  # noqa: BLE001 - importing runs a user's code
             problems.append(problem(name, error))
             continue
-        declared = _declared(module)
         if not declared:
             problems.append(_no_job(module))
         for metadata in declared:
@@ -57,7 +58,9 @@ def describe(
 
 
 def _processors(module: ModuleType) -> list[tuple[str, Processor]]:
-    return [(name, value) for name, value in vars(module).items() if isinstance(value, Processor)]
+    return [
+        (name, value) for name, value in vars(module).items() if issubclass(type(value), Processor)
+    ]
 
 
 def _home(processor: Processor) -> str:
@@ -158,6 +161,8 @@ def main() -> None:
         with watched(name, lambda late: tell(Description([], [late]))):
             return importlib.import_module(name)
 
+    if IS_LINUX:
+        become_subreaper()  # what double-forks is seen and ended, too
     births = _Births()
     description = describe(modules, load)
     if os.getpid() == pid:  # else it is a copy that a module has forked

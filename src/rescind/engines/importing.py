@@ -35,12 +35,19 @@ def own_place(places: Iterable[Place]) -> str:
 def problem(name: str, error: BaseException) -> str:
     """Why a job module cannot be imported."""
     places = [(frame.filename, frame.lineno or 1) for frame in _frames(error)]
-    message = " ".join(str(error).split())[: limits.REASON_CHARACTERS_SHOWN]
+    message = _message(error)
     if isinstance(error, SyntaxError) and error.filename:
         places.append((error.filename, error.lineno or 1))
-        message = error.msg
     what = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return f"The job module {name} cannot be imported: {what}{own_place(places)}."
+
+
+def _message(error: BaseException) -> str:
+    try:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # noqa: BLE001 - it is a user's code that says it
+        said = ""
+    return " ".join(str(said).split())[: limits.REASON_CHARACTERS_SHOWN]
 
 
 def _frames(error: BaseException) -> traceback.StackSummary:

@@ -40,9 +40,13 @@ class Logbook:
         if self._bytes + size > limits.LOG_PENDING_BYTES_MAX:
             self._dropped[run] = self._dropped.get(run, 0) + 1
             return
+        self.end(run, at)
+        self._append(run, line)
+
+    def end(self, run: RunRef, at: datetime) -> None:
+        """Say how many lines were dropped, if any: the run has ended, or goes on."""
         if (dropped := self._dropped.pop(run, 0)) > 0:
             self._append(run, log_line(at, f"{dropped} lines were dropped: the store was away"))
-        self._append(run, line)
 
     def chunks(self) -> list[LogChunk]:
         """What is pending, the oldest first, in chunks of whole lines and no more than one write

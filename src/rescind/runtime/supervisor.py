@@ -34,7 +34,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._on_idle: Callable[[], object] | None = None
         self._threads = [
-            threading.Thread(target=self._drive, args=(loop,), name=loop.name)
+            threading.Thread(target=self._drive, args=(loop,), name=loop.name, daemon=True)
             for loop in self._loops
         ]
         store.subscribe(self._wake)
@@ -44,25 +44,29 @@ class Supervisor:
         for thread in self._threads:
             thread.start()
 
-    def drain(self, seconds: float, on_idle: Callable[[], object]) -> float:
+    def drain(self, seconds: float, on_idle: Callable[[], object]) -> None:
         """Claim nothing more; after ``seconds``, stop and give back what still runs. ``on_idle`` is
-        told, once and from any thread, when nothing runs any more. Returns at once: how many
-        seconds that may take, if all goes well.
+        told, once and from any thread, when nothing runs any more. Returns at once.
         """
         if self._worker is None:
             on_idle()
-            return 0.0
-        self._on_idle = on_idle
-        self._worker.drain(seconds)
-        return seconds + self._worker.longest_grace_seconds
+        else:
+            self._on_idle = on_idle
+            self._worker.drain(seconds)
 
     def stop(self) -> None:
-        """End every loop after one last step, and wait for their threads."""
+        """End every loop after one last step, and wait for their threads; but not for one that
+        hangs, as in a call to a database that never answers.
+        """
         self._stopping.set()
         for loop in self._loops:
             loop.waiter.wake()
+        until = self._clock.elapsed() + limits.STOP_SECONDS_MAX
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - self._clock.elapsed()))
+        if hanging := [thread.name for thread in self._threads if thread.is_alive()]:
+            _log.error("stopping beside loops that hang", loops=hanging)
+            return
         for loop in self._loops:
             # What the last steps of other loops left behind: a run given back may settle now.
             if not self._round(loop, wait=False):

@@ -138,9 +138,15 @@ class Worker:
         return self._drain_at is not None and not (self._runs or self._ended or self._logbook)
 
     @property
-    def longest_grace_seconds(self) -> float:
-        """Of what runs now."""
-        return max((run.job.grace_seconds for run in list(self._runs.values())), default=0.0)
+    def longest_stop_seconds(self) -> float:
+        """That what runs now may take to stop."""
+        jobs = [run.job for run in list(self._runs.values())]
+        return max((job.grace_seconds + job.terminate_seconds for job in jobs), default=0.0)
+
+    def kill(self) -> None:
+        """Kill what still runs; it is given back as what was drained is."""
+        self._engine.fence(self._clock.elapsed())
+        self.wake()
 
     def step(self) -> float:
         """Hear the engine, write what it said, stop what is overdue, claim for free slots."""
@@ -184,6 +190,7 @@ class Worker:
                 run=event.run, done=event.done, total=event.total
             )
         elif isinstance(event, Ended):
+            self._logbook.end(event.run, self._clock.now())
             self._judge(run, event)
             del self._runs[event.run]
 
@@ -350,7 +357,8 @@ class Worker:
         was lost, or that the engine did not take. It was never started.
         """
         elapsed = self._clock.elapsed()
-        if elapsed < self._reconciled + limits.WORKER_POLL_SECONDS:
+        soon = elapsed < self._reconciled + limits.WORKER_POLL_SECONDS
+        if soon and self._drain_at is None:
             return
         self._reconciled = elapsed
         lost = [run for run in self._store.held(self.id) if run not in self._runs]

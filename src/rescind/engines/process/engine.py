@@ -71,6 +71,8 @@ class ProcessEngine:
             self._strays = Strays(clock)
         self._keepers = [self._new_keeper() for _ in range(slots)]
         self._fence_at: float | None = None
+        self._keeper_problem: str | None = None
+        """Why slots have no keeper, if one could not be got ready."""
         self._missing: list[float] = []
         """For each slot without a keeper, when to start one."""
         self._by_run: dict[RunRef, Slot] = {}
@@ -105,7 +107,8 @@ class ProcessEngine:
     @property
     def problem(self) -> str | None:
         """See :meth:`Engine.problem`."""
-        return next((keeper.problem for keeper in list(self._keepers) if keeper.problem), None)
+        problems = (keeper.problem for keeper in list(self._keepers))
+        return next(filter(None, problems), self._keeper_problem)
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""
@@ -208,7 +211,7 @@ class ProcessEngine:
         match message["is"]:
             case "ready":
                 keeper.ready = keeper.was_ready = True
-                keeper.problem = None
+                keeper.problem = self._keeper_problem = None
             case "unready":
                 keeper.ready = False
                 error = message["error"] or "The next job's process could not start."
@@ -235,6 +238,9 @@ class ProcessEngine:
         _log.error("a keeper was lost", exit_status=keeper.process.returncode)
         self._keepers.remove(keeper)
         soon = 0.0 if keeper.was_ready else limits.KEEPER_RESTART_SECONDS
+        if not keeper.was_ready:
+            status = keeper.process.returncode
+            self._keeper_problem = f"A keeper ended before it was ready (exit status {status})."
         self._missing.append(self._clock.elapsed() + soon)
         if self._strays is not None:
             self._strays.end()

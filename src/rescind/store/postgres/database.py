@@ -44,7 +44,7 @@ class Database:
             max_size=limits.POSTGRES_CONNECTIONS_MAX,
             timeout=limits.POSTGRES_WAIT_SECONDS_MAX,
             reconnect_timeout=limits.POSTGRES_RECONNECT_SECONDS,
-            configure=_configure,
+            configure=configure,
             check=ConnectionPool.check_connection,
             kwargs={"row_factory": dict_row},
             open=False,
@@ -87,7 +87,7 @@ class Database:
         self._pool.close()
 
 
-def _configure(connection: Connection) -> None:
+def configure(connection: Connection) -> None:
     """What every promise rests on is set here, not left to the server's configuration."""
     settings = {
         "synchronous_commit": "on",

@@ -189,7 +189,7 @@ locked AS MATERIALIZED (
     UPDATE job SET
         status = CASE WHEN again THEN 'QUEUED' ELSE 'ERRORS_ENCOUNTERED' END,
         evidence = coalesce(evidence, 'WORKER_LOST'),
-        failures = judged.failures,
+        failures = judged.failures, drained = false,
         queued_at = CASE WHEN again THEN moment() ELSE queued_at END,
         finished_at = CASE WHEN again THEN NULL ELSE moment() END,
         error = CASE

@@ -10,6 +10,7 @@ from rescind import limits
 from rescind.errors import QueryTooSlow
 from rescind.store.postgres.database import Database
 from rescind.store.postgres.exchange import PostgresExchange
+from rescind.store.postgres.lease_line import LeaseLine
 from rescind.store.postgres.transaction import PostgresTransaction
 from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
@@ -30,6 +31,8 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
         self._database = Database(url)
         self._lease = timedelta(seconds=lease_seconds)
         self.exchange = PostgresExchange(url)
+        seconds = max(limits.LEASE_ANSWER_SECONDS_MIN, lease_seconds / limits.LEASE_RENEWALS)
+        self._lease_line = LeaseLine(url, lease=self._lease, seconds=seconds)
 
     def now(self) -> datetime:
         with self._read() as transaction:
@@ -39,15 +42,14 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
 
     def close(self) -> None:
         self.exchange.close()
+        self._lease_line.close()
         self._database.close()
 
     def lease(self, worker: str) -> None:
-        with self._write() as transaction:
-            transaction.run("lease", worker=worker)
+        self._lease_line.ask("lease", worker)
 
     def renew(self, worker: str) -> bool:
-        with self._write() as transaction:
-            return bool(transaction.rows("renew", worker=worker))
+        return self._lease_line.ask("renew", worker)
 
     def end_leases(self) -> list[str]:
         with self._write() as transaction:

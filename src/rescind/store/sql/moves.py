@@ -1,6 +1,7 @@
 """The moves, and the writes of a run."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -156,18 +157,10 @@ class Moves(Statements):
     def append_log(self, worker: str, chunks: Sequence[LogChunk]) -> None:
         left = list(chunks)
         # What meets the last write of a run before it is behind that the next time.
-        for _ in range(2):
-            with self._write() as transaction:
-                given = rows.to_json([rows.log_chunk(chunk) for chunk in left])
-                appended = transaction.rows("append_log", worker=worker, chunks=given)
-                written = {row["job_id"] for row in appended}
-                transaction.run(
-                    "trim_log",
-                    ids=sorted(written),
-                    head_bytes=limits.LOG_HEAD_BYTES,
-                    tail_bytes=limits.LOG_TAIL_BYTES,
-                )
-            left = [chunk for chunk in left if chunk.run.job_id not in written]
+        for _ in range(limits.LOG_WRITES_MAX):
+            with contextlib.suppress(_TornError), self._write() as transaction:
+                written = _append(transaction, worker, left)
+                left = [chunk for chunk in left if chunk.run.job_id not in written]
             if not left:
                 break
 
@@ -204,6 +197,27 @@ class Moves(Statements):
     def check(self) -> None:
         with self._write() as transaction:
             transaction.run("check")
+
+
+class _TornError(Exception):
+    """Of a run's chunks, some were written, and some met those of the run before it."""
+
+
+def _append(transaction: Transaction, worker: str, chunks: Sequence[LogChunk]) -> set[int]:
+    """The jobs whose chunks were written. Raises _TornError."""
+    given = rows.to_json([rows.log_chunk(chunk) for chunk in chunks])
+    appended = transaction.rows("append_log", worker=worker, chunks=given)
+    written = Counter(row["job_id"] for row in appended)
+    whole = {(run.job_id, chunks) for run, chunks in Counter(chunk.run for chunk in chunks).items()}
+    if not written.items() <= whole:
+        raise _TornError
+    transaction.run(
+        "trim_log",
+        ids=sorted(written),
+        head_bytes=limits.LOG_HEAD_BYTES,
+        tail_bytes=limits.LOG_TAIL_BYTES,
+    )
+    return set(written)
 
 
 class _HolderGoneError(Exception):

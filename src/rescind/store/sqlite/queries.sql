@@ -117,7 +117,7 @@ UPDATE job SET
     previous_status = status,
     status = iif(again, 'QUEUED', 'ERRORS_ENCOUNTERED'),
     evidence = coalesce(evidence, 'WORKER_LOST'),
-    failures = judged.failures,
+    failures = judged.failures, drained = 0,
     queued_at = iif(again, :now, queued_at),
     finished_at = iif(again, NULL, :now),
     error = CASE
