@@ -88,6 +88,21 @@ def test_at_start_it_is_one_line_and_exit_3(
         assert not is_alive(int(pid[1])), "what importing has started is ended"
 
 
+def test_a_worker_without_job_modules_is_told_so(tmp_path: Path) -> None:
+    words = ("worker", "--database", "postgresql:///nowhere")
+    ended = subprocess.run(
+        [sys.executable, "-m", "rescind.cli", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == Exit.CANNOT
+    assert ended.stderr.splitlines() == [
+        "rescind: A worker runs jobs: name their modules with --jobs or RESCIND_JOBS."
+    ]
+
+
 def test_tls_files_that_are_none_are_one_line(tmp_path: Path) -> None:
     for name in ("certificate", "key"):
         (tmp_path / name).write_text("garbage\n")

@@ -131,6 +131,8 @@ def work(settings: Settings) -> None:
             "On SQLite the one `rescind serve` of a file runs its jobs; more workers need "
             "PostgreSQL."
         )
+    if not settings.jobs:
+        raise CannotStart("A worker runs jobs: name their modules with --jobs or RESCIND_JOBS.")
     _hear(_leave)
     service = Service(settings)
     assert service.worker is not None
