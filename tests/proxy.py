@@ -23,9 +23,11 @@ class Proxy:
         self._frozen: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         path = folder / ".s.PGSQL.5432"
-        self._loop.run_until_complete(asyncio.start_unix_server(self._serve, str(path)))
+        starting = asyncio.start_unix_server(self._serve, str(path))
+        self._server = self._loop.run_until_complete(starting)
         path.chmod(0o777)
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._away:
@@ -79,9 +81,16 @@ class Proxy:
     def close(self) -> None:
         """Let go of everything."""
 
-        def end() -> None:
+        async def end() -> None:
+            self._server.close()
             for writer in list(self._writers):
                 writer.close()
-            self._loop.call_later(0.05, self._loop.stop)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
-        self._loop.call_soon_threadsafe(end)
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -4,6 +4,7 @@ A value comes from the command line, else the environment (``RESCIND_…``), els
 in the working directory, else the default.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -168,6 +169,11 @@ def load(
     Raises ConfigurationError naming every problem.
     """
     problems: list[str] = []
+    ignored = made_by_kubernetes(environment)
+    # Compose files make empty variables of what nobody has set.
+    environment = {
+        name: value for name, value in environment.items() if value and name not in ignored
+    }
     in_file = _read_file(file, problems)
     found = [
         _effective(setting, arguments, environment, in_file, file, problems) for setting in SETTINGS
@@ -189,6 +195,24 @@ def load(
 
 OTHER_VARIABLES = frozenset({"RESCIND_URL", "RESCIND_USERNAME", "RESCIND_PASSWORD"})
 """Variables of the service's clients, which a shell may well hold too."""
+
+
+_KUBERNETES = re.compile(
+    r"RESCIND_SERVICE_(HOST|PORT(_\w+)?)|RESCIND_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
+)
+_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://.*")
+
+
+def made_by_kubernetes(environment: Mapping[str, str]) -> list[str]:
+    """The variables that Kubernetes makes in every pod beside a Service named rescind: they are not
+    meant for this program, whatever they are called.
+    """
+    return sorted(
+        name
+        for name, value in environment.items()
+        if _KUBERNETES.fullmatch(name)
+        or (name == "RESCIND_PORT" and _KUBERNETES_PORT.fullmatch(value))
+    )
 
 
 def settings(effective: Sequence[Effective]) -> Settings:

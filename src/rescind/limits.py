@@ -91,6 +91,9 @@ LOG_TAIL_BYTES = LOG_BYTES_MAX // 2
 LOG_HEAD_BYTES = LOG_BYTES_MAX // 2 - LOG_CHUNK_BYTES_MAX
 """A chunk that starts within the head is kept whole."""
 
+SERVICE_LOG_LINES_PER_SECOND = 200
+"""Of the service itself; more are counted."""
+
 LOG_BURST_BYTES = 512 * 1024
 """That a run may log at once, more than the head that is kept; beyond that, lines wait in a ring of
 ``LOG_TAIL_BYTES``."""

@@ -1,6 +1,7 @@
 """The pages: what they show, to whom, and that nothing else can be done through them."""
 
 import re
+import time
 
 import pytest
 from starlette.testclient import TestClient
@@ -104,7 +105,18 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(api: TestClient)
     assert re.fullmatch(r"rescind_session=[0-9A-F]{128}; Path=/; HttpOnly; SameSite=Strict", cookie)
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", None])
+ORIGINS = (
+    "http://evil.example",
+    "https://rescind.example",
+    "http://rescind.example:81",
+    "http://rescind.example/",
+    "http://[",
+    "null",
+    None,
+)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
 def test_a_form_of_another_site_does_nothing(
     api: TestClient, path: str, origin: str | None
@@ -115,6 +127,38 @@ def test_a_form_of_another_site_does_nothing(
     assert "INSUFFICIENT_ACCESS" in answer.text
     assert "set-cookie" not in answer.headers
     assert "Sign out" in api.get("/").text
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_a_form_that_the_browser_says_is_of_another_site_does_nothing(
+    api: TestClient, site: str
+) -> None:
+    answer = api.post("/sign-in", data=SIGN_IN, headers={**HERE, "Sec-Fetch-Site": site})
+    assert "INSUFFICIENT_ACCESS" in answer.text
+    same = {**HERE, "Sec-Fetch-Site": "same-origin"}
+    assert api.post("/sign-in", data=SIGN_IN, headers=same).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "odd={} ; ",
+        'a="b; ',
+        "\\;[]{}=@; =x; ;;",
+        "k=" + "\\012" * 12_000 + "; ",
+        "rescind_session_old=1; ",
+    ],
+)
+def test_cookies_of_other_applications_sign_nobody_out_and_cost_nothing(
+    api: TestClient, others: str
+) -> None:
+    session = signed_in(api).cookies["rescind_session"]
+    api.cookies.clear()
+    started = time.process_time()
+    for cookie in (f"{others}rescind_session={session}", f"rescind_session={session}; {others}"):
+        assert "Sign out" in api.get("/", headers={"Cookie": cookie}).text
+    api.get("/", headers={"Cookie": others})
+    assert time.process_time() - started < 2
 
 
 def test_signing_out_ends_the_session_itself(api: TestClient) -> None:

@@ -6,9 +6,7 @@ then the handler, in one of three bounded pools of threads; then the answer, as 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from http.cookies import CookieError, SimpleCookie
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import structlog
@@ -43,6 +41,7 @@ from rescind.wire.text import one_line
 SESSION_COOKIE = "rescind_session"
 
 _log = structlog.get_logger()
+_COOKIE = re.compile(rf'(?:^|[;,])[ \t]*{SESSION_COOKIE}="?([0-9A-F]{{128}})"?[ \t]*(?:$|[;,])')
 _JOB_ID = re.compile(r"[0-9]{1,30}")
 _T = TypeVar("_T")
 
@@ -109,7 +108,9 @@ class Shared:
         if route.access is Access.OPEN:
             return request
         if route.access is Access.COOKIE and route.method != "GET":
-            _require_same_origin(request)
+            _require_same_origin(
+                request, https=request.https or self._context.settings.secure_cookies
+            )
         session_id = _cookie(request) if route.access is Access.COOKIE else _authorization(request)
         session = session_id and accounts.session(
             self._context.store,
@@ -170,7 +171,9 @@ def _response(
         headers["X-VaultAPI-Status"] = str(answer.payload["responseStatus"])
         body, content_type = render(answer.payload, accept_format(request.headers.get("accept")))
     headers["Content-Type"] = content_type
-    return Response(body, status_code=answer.http_status, headers=headers)
+    # Any other answer to CONNECT would make a tunnel of the connection.
+    status = 405 if request.method == "CONNECT" else answer.http_status
+    return Response(body, status_code=status, headers=headers)
 
 
 class _NothingThereError(Exception):
@@ -204,7 +207,8 @@ def _route_of(request: Request, routes: Mapping[str, Route], profile: Profile) -
         raise _NothingThereError
     if job_id is not None and not _JOB_ID.fullmatch(job_id):
         raise _NothingThereError
-    route = routes.get(request.method)
+    # What is asked for by HEAD is told without its body, which the server leaves out.
+    route = routes.get("GET" if request.method == "HEAD" else request.method)
     if route is not None and profile not in route.profiles:
         raise _NothingThereError
     if route is None:
@@ -264,18 +268,20 @@ def _authorization(request: Request) -> str | None:
 
 
 def _cookie(request: Request) -> str | None:
-    cookies: SimpleCookie = SimpleCookie()
-    try:
-        cookies.load(request.headers.get("cookie", ""))
-    except CookieError:
-        return None
-    return cookies[SESSION_COOKIE].value if SESSION_COOKIE in cookies else None
+    """Our one cookie, by its own pattern: what else is in the header, of other applications, is not
+    looked at, however odd or long it is.
+    """
+    found = _COOKIE.search(request.headers.get("cookie", ""))
+    return None if found is None else found[1]
 
 
-def _require_same_origin(request: Request) -> None:
-    """A browser says where a form was sent from; it must be from here."""
-    origin = request.headers.get("origin", "")
-    if urlsplit(origin).netloc != request.host or not request.host:
+def _require_same_origin(request: Request, *, https: bool) -> None:
+    """A browser says where a form was sent from; it must be from here. ``https``: as people reach
+    this service, maybe by a proxy that ends TLS.
+    """
+    here = f"{'https' if https else 'http'}://{request.host}"
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if request.headers.get("origin") != here or not request.host or site != "same-origin":
         raise RequestRefused(
             ErrorType.INSUFFICIENT_ACCESS, "This form was not sent from a page of this service."
         )

@@ -4,7 +4,6 @@ loops and worker alone; and their end by signal.
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -12,13 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO, cast
+from typing import NamedTuple
 
 import structlog
 import uvicorn
 
 from rescind import limits
-from rescind.config import Settings, sqlite_path, without_password
+from rescind.cli.logs import log_to_stderr
+from rescind.config import Settings, made_by_kubernetes, sqlite_path, without_password
 from rescind.errors import CannotStart
 from rescind.service import accounts
 from rescind.ui.pages import curl_lines
@@ -53,7 +53,7 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
-    _log_to_stderr()
+    _start_log()
     listener = _listen(settings, tls)
     _hear(_leave)
     with listener:
@@ -125,7 +125,7 @@ def work(settings: Settings) -> None:
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
-    _log_to_stderr()
+    _start_log()
     if sqlite_path(settings.database) is not None:
         raise CannotStart(
             "On SQLite the one `rescind serve` of a file runs its jobs; more workers need "
@@ -224,34 +224,8 @@ def _banner(
     ]
 
 
-class _Unfailing:
-    """Standard error, whose end or full disk must not end the service: a line that cannot be
-    written is lost.
-    """
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            return sys.stderr.write(text)
-        return 0
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
-
-
-def _log_to_stderr() -> None:
-    """Lines for people on a terminal, JSON elsewhere; never the values of local variables."""
-    # The pool tells of every attempt to connect; that the store is away, we say ourselves.
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-    people = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if people else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-            if people
-            else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing())),
-    )
+def _start_log() -> None:
+    log_to_stderr()
+    if ignored := made_by_kubernetes(os.environ):
+        log = structlog.get_logger()
+        log.info("variables that Kubernetes has made are ignored", variables=ignored)

@@ -3,6 +3,7 @@ for longer than a bound. What the pool's connections are busy with does not hold
 that is acknowledged but never answered, as a proxy may leave it, is given up in time.
 """
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -14,18 +15,19 @@ from rescind.store.postgres.transaction import sql
 
 
 class LeaseLine:
-    """Runs statements of one worker's lease, one at a time. ``seconds``: for an answer."""
+    """Runs statements of leases, one at a time. ``seconds``: for an answer."""
 
     def __init__(self, url: str, *, lease: timedelta, seconds: float) -> None:
         self._url = url
         self._lease = lease
         self._seconds = seconds
         self._connection: _Impatient | None = None
+        self._lock = threading.Lock()
 
     def ask(self, name: str, worker: str) -> bool:
         """Run a statement, and commit; whether it returned a row. Raises StoreUnavailable."""
         try:
-            with translated():
+            with self._lock, translated():
                 if self._connection is None:
                     self._connection = _Impatient.open(self._url, self._seconds)
                 cursor = self._connection.execute(
