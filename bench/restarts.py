@@ -167,16 +167,28 @@ def bench(name: str, folder: str, url: str, restarts: int, *, hosts: int) -> Non
         print(f"  {job.id} {job.job_metadata} {job.status}: {job.error}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--restarts", type=int, default=20)
-    restarts = parser.parse_args().restarts
+def on_sqlite(restarts: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench("SQLite", folder, f"sqlite:///{folder}/bench.db", restarts, hosts=1)
+
+
+def on_postgres(restarts: int) -> None:
     server = Server()
     with server.database(migrated=False) as url, tempfile.TemporaryDirectory() as folder:
         bench("PostgreSQL, two services", folder, url, restarts, hosts=2)
     server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--restarts", type=int, default=20)
+    parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"])
+    given = parser.parse_args()
+    restarts = given.restarts
+    if "sqlite" in given.stores:
+        on_sqlite(restarts)
+    if "postgres" in given.stores:
+        on_postgres(restarts)
 
 
 if __name__ == "__main__":
