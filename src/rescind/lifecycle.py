@@ -27,7 +27,7 @@ class Status(StrEnum):
     job here; *claim*, *cancel* and *fail* take it out."""
 
     RUNNING = "RUNNING"
-    """Held by one worker under one lease. Only *claim* puts a job here; *finish*, *retry*,
+    """Held by one worker, under its lease. Only *claim* puts a job here; *finish*, *retry*,
     *rescue* and *cancel* take it out."""
 
     CANCELLING = "CANCELLING"
@@ -55,7 +55,7 @@ class Status(StrEnum):
 
     FAILED_TO_RUN = "FAILED_TO_RUN"
     """Never started, because nothing can run it: its definition is invalid, or no live worker
-    has known its processor for a day. Final."""
+    has known its name for a day. Final."""
 
 
 class Move(StrEnum):
@@ -142,7 +142,7 @@ MOVES: tuple[Rule, ...] = (
         _set(_S.RUNNING),
         _set(_S.QUEUED, _S.ERRORS_ENCOUNTERED),
         "rescuer",
-        "its lease was lost or given up: idempotent jobs run again",
+        "its worker is lost, or gave it up: it runs again if it may",
     ),
     Rule(
         Move.CANCEL,
@@ -156,7 +156,7 @@ MOVES: tuple[Rule, ...] = (
         _set(_S.CANCELLING),
         _set(_S.CANCELLED),
         "canceller",
-        "it never ran, its run has stopped, or its lease is lost",
+        "it never ran, its run has stopped, or its worker is lost",
     ),
     Rule(
         Move.MISS,
@@ -170,7 +170,7 @@ MOVES: tuple[Rule, ...] = (
         _set(_S.SCHEDULED, _S.QUEUEING, _S.QUEUED),
         _set(_S.FAILED_TO_RUN),
         "scheduler",
-        "due, and no live worker has known its processor for a day",
+        "due, and no live worker has known its name for a day",
     ),
 )
 
