@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engines.conftest import JOBS, Driver
-from processes import HANG_SECONDS, is_alive, named, programs_below
+from processes import HANG_SECONDS, is_alive, programs_below
 from rescind import limits
 from rescind.engines.process import run_file
 from rescind.engines.process.tree import descendants
@@ -205,24 +205,19 @@ def test_a_keeper_names_its_run_in_a_file_that_is_locked_as_long_as_it_may_be_go
 
 
 @pytest.mark.parametrize("word", ["keeper", "init"])
-def test_a_run_file_is_locked_until_both_keeper_and_init_are_gone(
+def test_a_run_file_names_a_run_until_nothing_of_it_is_left(
     make_process_engine: MakeEngine, tmp_path: Path, word: str
 ) -> None:
     driver = make_process_engine(run_files=tmp_path)
     run = start_entered(driver, "waits_with_pid")
-    pids = [keeper_of(driver), *named(os.getpid(), "rescind-init")]
-    stat = Path(f"/proc/{driver.logged(run)[0]}/stat").read_text()
+    pid = int(driver.logged(run)[0])
+    stat = Path(f"/proc/{pid}/stat").read_text()
     init = int(stat.rpartition(")")[2].split()[1])
-    stopped = keeper_of(driver) if word == "keeper" else init
-    os.kill(stopped, signal.SIGSTOP)
-    for pid in {*pids} - {stopped}:
-        os.kill(pid, signal.SIGKILL)
-    [path] = [path for path, named_run in run_file.going(tmp_path).items() if named_run == run]
-    os.kill(stopped, signal.SIGKILL)
+    os.kill(keeper_of(driver) if word == "keeper" else init, signal.SIGKILL)
     end = monotonic() + HANG_SECONDS
-    while run_file.going(tmp_path, [path]):
-        assert monotonic() < end, "nobody is left to hold it"
-    assert not path.exists()
+    while run in run_file.going(tmp_path).values():
+        assert monotonic() < end, "it is named for ever"
+    assert not is_alive(pid)
 
 
 def test_what_else_is_in_the_folder_of_run_files_is_left_alone(tmp_path: Path) -> None:
