@@ -17,7 +17,7 @@ from rescind.store.protocol import Store
 from store import harness
 from store.harness import SYSTEM, USER, new_job, submit_all
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "10"))
 JOBS = 300
 CLAIMERS = ("w1", "w2", "w3", "w4")
 

@@ -12,7 +12,7 @@ from process.conftest import Service, figures, on_both_stores, show
 from rescind import wiring
 from rescind.store.protocol import Store
 
-STOPS = int(os.environ.get("STOPS", "16"))
+STOPS = int(os.environ.get("STOPS", "8"))
 SLOTS = 8
 
 

@@ -33,7 +33,7 @@ from rescind.lifecycle import FINAL, Move, Status
 from rescind.model import Event, Job
 from store import harness
 
-SECONDS = float(os.environ.get("STORM_SECONDS", "20"))
+SECONDS = float(os.environ.get("STORM_SECONDS", "10"))
 SEED = int(os.environ.get("STORM_SEED", "1"))
 BACKLOG_JOBS_MAX = 1_000
 KINDS = ("quick",) * 5 + ("sleeps",) * 5 + ("busy", "holds", "reports", "reports")

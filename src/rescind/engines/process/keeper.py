@@ -178,10 +178,11 @@ class Keeper:
         """Tell the end of those of which nothing is left."""
         for kept in self._all():
             if kept.gone or kept.ended:
+                if kept is self._run:
+                    self._name(None)
                 kept.end()
                 if kept is self._run:
                     self._run = None
-                    self._name(None)
                 else:
                     self._spare = None
                     self._fail(kept.import_error)
