@@ -51,7 +51,8 @@ class KeyTaken(RescindError):
 
 class RequestRefused(RescindError):
     """A request that is refused as a whole: ``error_type`` is one of Vault's error types.
-    ``detail`` is what is added for callers who ask for outcome codes.
+    ``detail`` is what is added for callers who ask for outcome codes; the answer is held back for
+    ``delay_seconds``.
     """
 
     def __init__(self, error_type: str, message: str, **detail: str) -> None:
@@ -59,3 +60,4 @@ class RequestRefused(RescindError):
         self.error_type = error_type
         self.message = message
         self.detail = detail
+        self.delay_seconds = 0.0

@@ -7,11 +7,24 @@ CANCEL_WAIT_SECONDS_MAX = 1.0
 SUBMIT_BATCH_JOBS_MAX = 500
 BODY_BYTES_MAX = 1024 * 1024
 SUBMIT_BODY_BYTES_MAX = 8 * 1024 * 1024
-LOGIN_BODY_BYTES_MAX = 64 * 1024
+SMALL_BODY_BYTES_MAX = 64 * 1024
+"""More than this is held for so many requests at once as their pool has threads."""
 BODY_SECONDS_MAX = 30
 HEADER_BYTES_MAX = 64 * 1024
+HEADER_SECONDS_MAX = 10.0
+"""From connecting, TLS included, or from the answer before."""
+ANSWER_SECONDS_MAX = 30.0
+"""For a client to take something of an answer."""
+CONNECTIONS_MAX = 500
+"""Beyond, the one that has waited the longest for its client is closed."""
+ACCEPT_AGAIN_SECONDS = 0.05
 JSON_DEPTH_MAX = 32
-CSV_FIELD_CHARACTERS_MAX = 64 * 1024
+JSON_ITEM_BYTES_MAX = 128 * 1024
+CSV_FIELD_CHARACTERS_MAX, CSV_ROW_CHARACTERS_MAX = 64 * 1024, 128 * 1024
+CSV_LINES_MAX = 200_000
+"""Of one request; blank ones, and those within cells, too."""
+PARSE_PORTION_BYTES = 64 * 1024
+"""Of a JSON text that is looked through at once, while no other thread has its turn."""
 LOGIN_FIELDS_MAX = 20
 REASON_CHARACTERS_MAX = 1_000
 REASON_CHARACTERS_SHOWN = 500
@@ -40,6 +53,7 @@ QUERY_SECONDS_DEFAULT, QUERY_SECONDS_MAX = 10.0, 3_600.0
 
 # Pools of threads, requests at work at once
 WRITE_REQUESTS_MAX = 8
+SUBMIT_REQUESTS_MAX = 4
 READ_REQUESTS_MAX = 16
 LOGIN_REQUESTS_MAX = 2
 
@@ -118,7 +132,8 @@ STUBBORN_SECONDS = 1.0
 INIT_ANSWER_SECONDS = 1.5
 """An init that was ordered to kill and says nothing for so long is taken for lost."""
 BIRTH_SECONDS_MAX = 5.0
-"""A warm parent that has not forked after this long stands still."""
+"""A warm parent that has not forked after this long stands still, and so does a run that is not
+ready then, imports apart."""
 STRAY_LOOKS = 3
 """Without finding anything, before a lost keeper's orphans are taken for ended."""
 DESCRIPTORS_NAMED_MAX = 20
@@ -145,6 +160,14 @@ SESSION_TOUCH_SECONDS = 60
 """Activity is written down at most this often; a session lives this much longer, never shorter."""
 USER_NAME_CHARACTERS_MAX = 255
 PASSWORD_CHARACTERS_MIN, PASSWORD_CHARACTERS_MAX = 8, 1_024
+SIGN_INS_PER_MINUTE_MAX, SIGN_INS_PER_MINUTE_ON_TIME = 20, 10
+"""Of one user name: beyond the second they are answered late and, in profile vault, beyond the
+first refused. In profile open only wrong ones count."""
+WRONG_PASSWORD_DELAY_SECONDS = 1.0
+SIGN_IN_FAILURES_MAX, LOCKED_OUT_SECONDS = 5, 15 * 60
+"""In profile vault."""
+SIGN_IN_NAMES_MAX = 10_000
+"""Whose sign-ins are counted."""
 
 # Leases, where workers share a database
 LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX = 30.0, 8.0, 3_600.0
@@ -197,7 +220,9 @@ LOG_FLUSH_BYTES_MAX = 512 * 1024
 LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL
-POSTGRES_CONNECTIONS_MAX = WRITE_REQUESTS_MAX + READ_REQUESTS_MAX + LOGIN_REQUESTS_MAX + 8
+POSTGRES_CONNECTIONS_MAX = (
+    WRITE_REQUESTS_MAX + SUBMIT_REQUESTS_MAX + READ_REQUESTS_MAX + LOGIN_REQUESTS_MAX + 8
+)
 """For all requests and all loops at once."""
 POSTGRES_WAIT_SECONDS_MAX = 5.0
 """For a connection of the pool, or for the server to be there at all."""

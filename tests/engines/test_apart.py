@@ -168,6 +168,16 @@ def test_what_befalls_the_next_run_does_not_touch_this_one(
     assert run(apart, "looks")
 
 
+def test_a_next_run_that_is_stopped_before_it_is_ready_is_replaced(
+    make_process_engine: MakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "stopped"
+    monkeypatch.setenv("STOPPED_ONCE", str(mark))
+    driver = make_process_engine(modules=("engines.jobs_stopping",))
+    ended = driver.run("engines.jobs_stopping:waited_for")
+    assert (ended.ending, mark.exists()) == (Ending.RETURNED, True)
+
+
 @pytest.mark.parametrize("name", ["rescind-init", "rescind-warm"])
 def test_a_keeper_ends_with_its_worker_whatever_has_become_of_the_next_run(
     apart: Driver, name: str

@@ -201,8 +201,9 @@ class Vault:
         self.sessions: dict[str, str] = {}
         for name, permissions in USERS.items():
             self.user_ids[name] = accounts.add_user(store, name, PASSWORD, permissions)
-            signed_in = accounts.sign_in(store, name, PASSWORD)
-            self.sessions[name] = signed_in.session_id
+            form = {"username": name, "password": PASSWORD}
+            signed_in = self.client.post("/api/v26.1/auth", data=form).json()
+            self.sessions[name] = signed_in["sessionId"]
 
     def place(self, status: Status, cancellable_in: frozenset[str], owner: str) -> int:
         metadata = harness.metadata(cancellable_in=frozenset(map(Status, cancellable_in)))

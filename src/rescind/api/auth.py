@@ -1,12 +1,15 @@
 """Handlers of the session routes (Vault: Authentication)."""
 
 import re
+from collections.abc import Mapping
 
 from rescind.api.forms import parse_form
 from rescind.api.http import Answer, Context, Request
 from rescind.api.versions import VERSIONS
 from rescind.errors import RequestRefused
 from rescind.service import accounts
+from rescind.service import sign_in as signing_in
+from rescind.service.sign_in import Asked, SignedIn
 from rescind.wire import envelope
 from rescind.wire.dates import format_instant
 from rescind.wire.text import invalid
@@ -26,13 +29,12 @@ def sign_in(context: Context, request: Request) -> Answer:
         if not _CREDENTIALS.isdisjoint(request.query):
             raise invalid(_IN_THE_ADDRESS)
         form = parse_form(request.body, content_type) if request.body or content_type else {}
-        signed_in = accounts.sign_in(
-            context.store,
-            form.get("username", ""),
-            form.get("password", ""),
-        )
+        signed_in = signed_in_by(context, request, form)
     except RequestRefused as refusal:
-        return Answer(payload=envelope.auth_failure(refusal.error_type, refusal.message))
+        return Answer(
+            payload=envelope.auth_failure(refusal.error_type, refusal.message),
+            delay_seconds=refusal.delay_seconds,
+        )
     vault_id = context.settings.vault_id
     typed = form.get("vaultDNS", "")
     host = typed if _HOST.fullmatch(typed) else _host(context, request)
@@ -42,8 +44,22 @@ def sign_in(context: Context, request: Request) -> Answer:
             userId=signed_in.user.id,
             vaultIds=[{"id": vault_id, "name": "Rescind", "url": f"https://{host}/api"}],
             vaultId=vault_id,
-        )
+        ),
+        delay_seconds=signed_in.delay_seconds,
     )
+
+
+def signed_in_by(context: Context, request: Request, form: Mapping[str, str]) -> SignedIn:
+    """Sign in by the fields ``username`` and ``password``; raises as :func:`sign_in` of the
+    service does.
+    """
+    asked = Asked(
+        name=form.get("username", ""),
+        password=form.get("password", ""),
+        client=request.client,
+        elapsed=context.clock.elapsed(),
+    )
+    return signing_in.sign_in(context.store, context.profile, context.sign_ins, asked)
 
 
 def me(context: Context, request: Request) -> Answer:

@@ -41,15 +41,26 @@ def _urlencoded(body: bytes, _content_type: str) -> list[tuple[str, str]]:
 def _multipart(body: bytes, content_type: str) -> list[tuple[str, str]]:
     fields: list[Field] = []
     files: list[File] = []
+
+    def count() -> None:
+        if len(fields) + len(files) > limits.LOGIN_FIELDS_MAX:
+            raise ValueError("Max number of fields exceeded")
+
+    def keep_field(field: Field) -> None:
+        fields.append(field)
+        count()
+
+    def keep_file(file: File) -> None:
+        files.append(file)
+        count()
+
     headers = {
         "Content-Type": content_type.encode("latin-1", "replace"),
         "Content-Length": str(len(body)).encode(),
     }
     try:
-        parse_multipart(headers, BytesIO(body), fields.append, files.append)
+        parse_multipart(headers, BytesIO(body), keep_field, keep_file)
     finally:
         for file in files:
             file.close()
-    if len(fields) + len(files) > limits.LOGIN_FIELDS_MAX:
-        raise ValueError("Max number of fields exceeded")
     return [((field.field_name or b"").decode(), (field.value or b"").decode()) for field in fields]

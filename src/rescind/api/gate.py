@@ -1,11 +1,14 @@
 """The one gate that every request passes, and the only async code.
 
 In order: is there such a route and version; who asks and may they; the body, within its bounds;
-then the handler, in one of three bounded pools of threads; then the answer, as accepted.
+then the handler, in one of a few bounded pools of threads; then the answer, as accepted.
 """
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -65,7 +68,8 @@ class Shared:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._burst = Burst()
-        self._pools = {pool: anyio.CapacityLimiter(pool.value) for pool in Pool}
+        self._pools = {pool: anyio.CapacityLimiter(pool.threads) for pool in Pool}
+        self._large_bodies = {pool: anyio.CapacityLimiter(pool.threads) for pool in Pool}
 
     async def answer(self, http: HttpRequest, routes: Mapping[str, Route]) -> Response:
         """The response to one request; whatever goes wrong becomes an answer."""
@@ -74,15 +78,17 @@ class Shared:
         try:
             route = _route_of(request, routes, self._context.profile)
             request = await self._run(route.pool, lambda: self._admit(request, route))
-            body = await _read_body(http, route.body_bytes_max)
-            request = replace(request, body=body)
-            answer = await self._run(route.pool, lambda: route.handler(self._context, request))
+            async with AsyncExitStack() as held:
+                large = partial(held.enter_async_context, self._large_bodies[route.pool])
+                body = await _read_body(http, route.body_bytes_max, large)
+                request = replace(request, body=body)
+                answer = await self._run(route.pool, lambda: route.handler(self._context, request))
         except _NothingThereError:
             answer = _nothing_there()
         except RequestRefused as refusal:
             detail = refusal.detail if detail_wanted(self._context, request) else {}
             payload = envelope.failure(refusal.error_type, refusal.message, **detail)
-            answer = Answer(payload=payload)
+            answer = Answer(payload=payload, delay_seconds=refusal.delay_seconds)
             close = isinstance(refusal, _BodyRefused)
         except ClientDisconnect:
             answer = Answer(
@@ -93,9 +99,10 @@ class Shared:
             _log.exception("request failed", request_id=request.request_id, error=str(error))
             answer = Answer(payload=envelope.exception(request.request_id))
         left = self._burst_left(request)
-        delay_seconds = 0.0
+        delay_seconds = answer.delay_seconds
         if left < 0 and self._context.profile is Profile.VAULT:
-            delay_seconds = limits.RESPONSE_DELAY_SECONDS
+            delay_seconds = max(delay_seconds, limits.RESPONSE_DELAY_SECONDS)
+        if delay_seconds:
             await anyio.sleep(delay_seconds)  # no thread waits
         headers = self._vault_headers(request, left, delay_seconds)
         return _response(request, answer, headers, close=close)
@@ -124,8 +131,8 @@ class Shared:
             raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
         caller = Caller(user=session.user, request_id=request.request_id, reason=_reason(request))
         caller.require(Permission.API_ACCESS)
-        if route.permission is not None:
-            caller.require(route.permission)
+        if route.permitted is not None:
+            route.permitted(caller, self._context.profile)
         return replace(request, session_id=session_id, caller=caller)
 
     def _burst_left(self, request: Request) -> int:
@@ -197,6 +204,7 @@ def _opened(http: HttpRequest) -> Request:
         headers=headers,
         body=b"",
         https=http.url.scheme == "https",
+        client="" if http.client is None else http.client.host,
     )
 
 
@@ -237,17 +245,27 @@ def _nothing_there() -> Answer:
     )
 
 
-async def _read_body(http: HttpRequest, bytes_max: int) -> bytes:
-    """The whole body; refused as soon as it is known to be too large, or is too slow."""
+async def _read_body(
+    http: HttpRequest, bytes_max: int, large: Callable[[], Awaitable[object]]
+) -> bytes:
+    """The whole body; refused as soon as it is known to be too large, or is too slow. It waits for
+    ``large`` before it holds more than ``SMALL_BODY_BYTES_MAX``.
+    """
     length = http.headers.get("content-length")
     if length is not None and length.isdecimal() and int(length[:20]) > bytes_max:
         raise _too_large(bytes_max, f", but this one has {length[:20]}")
     body = bytearray()
+    is_large = False
     with anyio.move_on_after(limits.BODY_SECONDS_MAX) as scope:
         async for chunk in http.stream():
             body += chunk
             if len(body) > bytes_max:
                 raise _too_large(bytes_max, "")
+            if len(body) > limits.SMALL_BODY_BYTES_MAX and not is_large:
+                is_large = True
+                left, scope.deadline = scope.deadline - anyio.current_time(), math.inf
+                await large()
+                scope.deadline = anyio.current_time() + left
     if scope.cancelled_caught:
         raise _BodyRefused(
             ErrorType.INVALID_DATA,

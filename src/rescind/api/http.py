@@ -11,7 +11,8 @@ from rescind.clock import Clock
 from rescind.config import Settings
 from rescind.errors import RequestRefused
 from rescind.service.health import Health
-from rescind.service.policy import Caller, Permission, Profile
+from rescind.service.policy import Caller, Profile
+from rescind.service.sign_in import SignIns
 from rescind.store.protocol import Store
 from rescind.wire.envelope import Payload
 from rescind.wire.error_types import ErrorType
@@ -24,6 +25,7 @@ class Context(Struct, frozen=True, kw_only=True):
     settings: Settings
     clock: Clock
     health: Health
+    sign_ins: SignIns = field(default_factory=SignIns)
     polling: Polling = field(default_factory=Polling)
 
     @property
@@ -50,6 +52,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """Names in lower case."""
     body: bytes
     https: bool
+    client: str
+    """The address of who is connected: maybe a proxy."""
     session_id: str | None = None
     caller: Caller | None = None
 
@@ -72,6 +76,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     payload: Payload
     http_status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    """It is held back for so long."""
 
 
 class Text(Struct, frozen=True, kw_only=True):
@@ -81,6 +87,8 @@ class Text(Struct, frozen=True, kw_only=True):
     content_type: str = "text/plain; charset=utf-8"
     http_status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    """It is held back for so long."""
 
 
 def detail_wanted(context: Context, request: Request) -> bool:
@@ -101,11 +109,25 @@ class Access(Enum):
 
 
 class Pool(Enum):
-    """Which of the bounded pools of threads a handler runs in, and how many it has."""
+    """Which of the bounded pools of threads a handler runs in."""
 
-    READ = limits.READ_REQUESTS_MAX
-    WRITE = limits.WRITE_REQUESTS_MAX
-    LOGIN = limits.LOGIN_REQUESTS_MAX
+    READ = "reads"
+    WRITE = "cancels, and other short writes"
+    SUBMIT = "submits, whose parsing takes its time"
+    LOGIN = "sign-ins"
+
+    @property
+    def threads(self) -> int:
+        """How many it has; so many large bodies are held for it at once, too."""
+        return _THREADS[self]
+
+
+_THREADS = {
+    Pool.READ: limits.READ_REQUESTS_MAX,
+    Pool.WRITE: limits.WRITE_REQUESTS_MAX,
+    Pool.SUBMIT: limits.SUBMIT_REQUESTS_MAX,
+    Pool.LOGIN: limits.LOGIN_REQUESTS_MAX,
+}
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -115,8 +137,9 @@ class Route(Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     access: Access
-    permission: Permission | None = None
-    """What the gate itself asks for, beyond API access; a handler may ask for more."""
+    permitted: Callable[[Caller, Profile], object] | None = None
+    """Raises RequestRefused for who may not come here, beyond API access; asked before the body is
+    read. A handler may ask for more."""
     pool: Pool = Pool.READ
     body_bytes_max: int = 0
     since: str | None = None

@@ -3,7 +3,7 @@
 from rescind import limits
 from rescind.api import auth, description, jobs, lists, probes, query
 from rescind.api.http import Access, Pool, Route
-from rescind.service.policy import Profile
+from rescind.service.policy import Permission, Profile, editable_owner, listable_owner
 
 _API = "/api/{version}"
 _JOBS = f"{_API}/services/jobs"
@@ -14,6 +14,7 @@ ROUTES: tuple[Route, ...] = (
         path=f"{_JOBS}/actions/cancel",
         handler=jobs.cancel,
         access=Access.SESSION,
+        permitted=editable_owner,
         pool=Pool.WRITE,
         body_bytes_max=limits.BODY_BYTES_MAX,
         since="v25.3",
@@ -23,7 +24,8 @@ ROUTES: tuple[Route, ...] = (
         path=_JOBS,
         handler=jobs.submit,
         access=Access.SESSION,
-        pool=Pool.WRITE,
+        permitted=lambda caller, _profile: caller.require(Permission.JOBS_CREATE),
+        pool=Pool.SUBMIT,
         body_bytes_max=limits.SUBMIT_BODY_BYTES_MAX,
         ours=True,
     ),
@@ -32,8 +34,9 @@ ROUTES: tuple[Route, ...] = (
         path=f"{_JOBS}/start_now/{{job_id}}",
         handler=jobs.start_now,
         access=Access.SESSION,
+        permitted=editable_owner,
         pool=Pool.WRITE,
-        body_bytes_max=limits.BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
     ),
     *(
         Route(
@@ -41,7 +44,8 @@ ROUTES: tuple[Route, ...] = (
             path=f"{_JOBS}/{name}",
             handler=handler,
             access=Access.SESSION,
-            body_bytes_max=limits.BODY_BYTES_MAX if method == "POST" else 0,
+            permitted=listable_owner,
+            body_bytes_max=limits.SMALL_BODY_BYTES_MAX if method == "POST" else 0,
         )
         for name, handler in (("histories", lists.histories), ("monitors", lists.monitors))
         for method in ("GET", "POST")  # a next_page is followed by either
@@ -85,7 +89,7 @@ ROUTES: tuple[Route, ...] = (
         handler=auth.sign_in,
         access=Access.OPEN,
         pool=Pool.LOGIN,
-        body_bytes_max=limits.LOGIN_BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
     ),
     Route(
         method="POST",
@@ -93,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
         handler=auth.keep_alive,
         access=Access.SESSION,
         pool=Pool.WRITE,
-        body_bytes_max=limits.BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
     ),
     Route(
         method="DELETE",
@@ -101,7 +105,7 @@ ROUTES: tuple[Route, ...] = (
         handler=auth.sign_out,
         access=Access.SESSION,
         pool=Pool.WRITE,
-        body_bytes_max=limits.BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
     ),
     Route(
         method="GET",

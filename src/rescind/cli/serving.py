@@ -9,15 +9,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-import uvicorn
+from starlette.types import ASGIApp
 
-from rescind import limits
 from rescind.cli.logs import log_to_stderr
+from rescind.cli.server import Server
 from rescind.config import Settings, made_by_kubernetes, sqlite_path, without_password
 from rescind.errors import CannotStart
 from rescind.service import accounts
@@ -32,22 +32,6 @@ class Tls(NamedTuple):
     key: str | None
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready; until then nothing is promised. It hears no signals itself."""
-
-    def __init__(self, config: uvicorn.Config, banner: list[str]) -> None:
-        super().__init__(config)
-        self._banner = banner
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print("\n".join(self._banner), flush=True)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls: Tls) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal ends it at once.
 
@@ -59,19 +43,8 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
     with listener:
         service = Service(settings, run_worker=run_worker)
         made = accounts.first_administrator(service.store) if make_administrator else None
-        config = uvicorn.Config(
-            service.application,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
-            ssl_certfile=tls.certificate,
-            ssl_keyfile=tls.key,
-            timeout_graceful_shutdown=5,
-        )
-        _load(config)
-        server = _Server(config, _banner(settings, listener, tls, made))
+        banner = _banner(settings, listener, tls, made)
+        server = _server(service.application, banner, tls)
         try:
             service.start()
             asyncio.run(_run(server, listener, service))
@@ -82,14 +55,14 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
         raise service.fatal
 
 
-def _load(config: uvicorn.Config) -> None:
+def _server(application: ASGIApp, banner: list[str], tls: Tls) -> Server:
     try:
-        config.load()
+        return Server(application, banner, certificate=tls.certificate, key=tls.key)
     except OSError as error:  # ssl's errors are such
         raise CannotStart(f"The TLS files cannot be used: {error}.") from error
 
 
-async def _run(server: _Server, listener: socket.socket, service: Service) -> None:
+async def _run(server: Server, listener: socket.socket, service: Service) -> None:
     """Answer until a signal comes, and on until the service has drained."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()

@@ -5,61 +5,19 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-import argon2
-from msgspec import Struct
-
 from rescind import ids, limits
-from rescind.errors import ConfigurationError, RequestRefused, StoreUnavailable
+from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.model import Session, User
+from rescind.service import passwords
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
-
-_hasher = argon2.PasswordHasher()
-_NOBODYS_HASH = _hasher.hash(ids.password())
-"""Verified for names that do not exist, so that the time does not tell them apart."""
-
-
-class SignedIn(Struct, frozen=True):
-    """A new session."""
-
-    session_id: str
-    user: User
-
-
-def sign_in(store: Store, name: str, password: str) -> SignedIn:
-    """Open a session.
-
-    Raises RequestRefused with Vault's type: NO_PASSWORD_PROVIDED,
-    USERNAME_OR_PASSWORD_INCORRECT or, only to who knows the password, INACTIVE_USER.
-    """
-    if not password:
-        raise RequestRefused("NO_PASSWORD_PROVIDED", "No password was provided for the login call.")
-    found = None if _name_problems(name) else store.user_by_name(name)
-    password_hash = None if found is None else found[1]
-    verified = _verified(password_hash or _NOBODYS_HASH, password)
-    if found is None or password_hash is None or not verified:
-        raise _incorrect()
-    user = found[0]
-    if not user.active:
-        raise RequestRefused("INACTIVE_USER", "The user is inactive.")
-    session_id = ids.session_id()
-    if not store.open_session(user.id, _hash(session_id), password_hash=password_hash):
-        raise _incorrect()  # by now
-    return SignedIn(session_id, user)
-
-
-def _incorrect() -> RequestRefused:
-    return RequestRefused(
-        "USERNAME_OR_PASSWORD_INCORRECT",
-        "Authentication failed for user: the user name or password is incorrect.",
-    )
 
 
 def session(
     store: Store, session_id: str, *, inactive_seconds: float, extend: bool
 ) -> Session | None:
     """The living session of this id; to ``extend`` it, its use is written down now and then."""
-    id_hash = _hash(session_id)
+    id_hash = session_hash(session_id)
     found = store.session(id_hash, inactive_seconds=inactive_seconds)
     if found is None:
         return None
@@ -71,12 +29,12 @@ def session(
 
 def keep_alive(store: Store, session_id: str) -> None:
     """Count the session as used just now."""
-    store.touch_session(_hash(session_id))
+    store.touch_session(session_hash(session_id))
 
 
 def sign_out(store: Store, session_id: str) -> None:
     """End this session, and no other."""
-    store.close_session(_hash(session_id))
+    store.close_session(session_hash(session_id))
 
 
 def add_user(store: Store, name: str, password: str, permissions: Collection[Permission]) -> int:
@@ -88,7 +46,7 @@ def add_user(store: Store, name: str, password: str, permissions: Collection[Per
     if problems:
         raise ConfigurationError(*problems)
     granted = frozenset(str(permission) for permission in permissions)
-    user_id = store.add_user(name, _hasher.hash(password), granted)
+    user_id = store.add_user(name, passwords.hashed(password), granted)
     if user_id is None:
         raise ConfigurationError(f"There is a user named {name!r} already.")
     return user_id
@@ -104,7 +62,7 @@ def set_password(store: Store, name: str, password: str) -> None:
     user = _existing(store, name)
     if problems := _password_problems(password):
         raise ConfigurationError(*problems)
-    store.set_password(user.id, _hasher.hash(password))
+    store.set_password(user.id, passwords.hashed(password))
 
 
 def first_administrator(store: Store) -> tuple[str, str] | None:
@@ -112,8 +70,13 @@ def first_administrator(store: Store) -> tuple[str, str] | None:
     if store.users():
         return None
     name, password = "admin", ids.password()
-    made = store.add_user(name, _hasher.hash(password), frozenset(Permission))
+    made = store.add_user(name, passwords.hashed(password), frozenset(Permission))
     return None if made is None else (name, password)  # None: another process was quicker
+
+
+def is_user_name(name: str) -> bool:
+    """Whether a user may have this name."""
+    return not _name_problems(name)
 
 
 def _existing(store: Store, name: str) -> User:
@@ -138,15 +101,8 @@ def _password_problems(password: str) -> Sequence[str]:
     return []
 
 
-def _verified(password_hash: str, password: str) -> bool:
-    if len(password) > limits.PASSWORD_CHARACTERS_MAX:
-        return False
-    try:
-        return _hasher.verify(password_hash, password)
-    except argon2.exceptions.VerifyMismatchError:
-        return False
-
-
-def _hash(session_id: str) -> bytes:
-    """Session ids carry 512 random bits: a plain hash cannot be guessed back."""
+def session_hash(session_id: str) -> bytes:
+    """What is kept of a session's id, which is 512 random bits: a plain hash cannot be guessed
+    back.
+    """
     return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).digest()

@@ -302,6 +302,10 @@ class AccountStore(Protocol):
         """Change a password, and end the user's sessions."""
         ...
 
+    def rehash_password(self, user_id: int, old_hash: str, new_hash: str) -> bool:
+        """Keep another hash of the same password, if it is still the user's; whether so."""
+        ...
+
     def open_session(self, user_id: int, id_hash: bytes, *, password_hash: str) -> bool:
         """Keep a new session, if the user is active and has still this password; whether so."""
         ...

@@ -6,8 +6,10 @@ from importlib import resources
 from typing import Any
 
 import jinja2
+from msgspec.structs import replace
 
 from rescind import limits
+from rescind.api.auth import signed_in_by
 from rescind.api.forms import parse_form
 from rescind.api.gate import SESSION_COOKIE
 from rescind.api.http import Context, Request, Text
@@ -70,13 +72,10 @@ def sign_in(context: Context, request: Request) -> Text:
     """Open a session that the browser keeps."""
     try:
         form = parse_form(request.body, request.headers.get("content-type"))
-        signed_in = accounts.sign_in(
-            context.store,
-            form.get("username", ""),
-            form.get("password", ""),
-        )
+        signed_in = signed_in_by(context, request, form)
     except RequestRefused as refusal:
-        return _page("refused.html", request, message=refusal.message)
+        page = _page("refused.html", request, message=refusal.message)
+        return replace(page, delay_seconds=refusal.delay_seconds)
     secure = "; Secure" if request.https or context.settings.secure_cookies else ""
     cookie = f"{SESSION_COOKIE}={signed_in.session_id}; Path=/; HttpOnly; SameSite=Strict{secure}"
     return _see_front({"Set-Cookie": cookie})

@@ -14,7 +14,7 @@ PAGES: tuple[Route, ...] = (
         handler=pages.sign_in,
         access=Access.COOKIE,
         pool=Pool.LOGIN,
-        body_bytes_max=limits.LOGIN_BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
         ours=True,
     ),
     Route(
@@ -23,7 +23,7 @@ PAGES: tuple[Route, ...] = (
         handler=pages.sign_out,
         access=Access.COOKIE,
         pool=Pool.WRITE,
-        body_bytes_max=limits.LOGIN_BODY_BYTES_MAX,
+        body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
         ours=True,
     ),
 )

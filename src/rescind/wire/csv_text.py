@@ -5,7 +5,6 @@ return may stand only before a line feed.
 """
 
 import csv
-import io
 import re
 from collections.abc import Collection, Iterator
 
@@ -17,6 +16,8 @@ from rescind.wire.text import decode_utf8, invalid, too_many, unknown
 BLANK = " \t"
 
 _TOO_LONG = f"a value longer than {limits.CSV_FIELD_CHARACTERS_MAX} characters"
+_ROW_TOO_LONG = f"a row longer than {limits.CSV_ROW_CHARACTERS_MAX} characters"
+_TOO_MANY_LINES = f"more than {limits.CSV_LINES_MAX} lines"
 _FORBIDDEN = {
     re.compile("\0"): "U+0000",
     re.compile(r"\r(?!\n)"): "a carriage return without a line feed",
@@ -35,7 +36,8 @@ def read_table(
 
     Raises:
         RequestRefused: INVALID_DATA, for bytes that are not UTF-8, malformed CSV (saying the
-            line), a value longer than ``CSV_FIELD_CHARACTERS_MAX``, a header without
+            line), a value longer than ``CSV_FIELD_CHARACTERS_MAX``, a row longer than
+            ``CSV_ROW_CHARACTERS_MAX``, more lines than ``CSV_LINES_MAX``, a header without
             ``required``, with an unknown column if ``strict``, or with a known column twice
             (nobody can tell which one is meant), or more rows than ``rows_max``.
     """
@@ -45,12 +47,10 @@ def read_table(
         return []
     _check_header(header, required, known, strict=strict)
     rows: list[dict[str, str] | BadItem] = []
-    count = 0
-    for count, cells in enumerate(lines, start=1):
-        if count <= rows_max:
-            rows.append(_row(count, header, cells))
-    if count > rows_max:
-        raise too_many(count, rows_max)
+    for position, cells in enumerate(lines, start=1):
+        if position > rows_max:
+            raise too_many(position, rows_max)
+        rows.append(_row(position, header, cells))
     return rows
 
 
@@ -80,9 +80,11 @@ def _lines(text: str) -> Iterator[list[str]]:
         if found := pattern.search(text):
             line = text.count("\n", 0, found.start()) + 1
             raise _malformed(line, name)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    source = _Source(text)
+    reader = csv.reader(source, strict=True)
     try:
         for cells in reader:
+            source.row_characters = 0
             if max(map(len, cells), default=0) > limits.CSV_FIELD_CHARACTERS_MAX:
                 raise _malformed(reader.line_num, _TOO_LONG)
             if not _is_blank(cells):
@@ -91,6 +93,36 @@ def _lines(text: str) -> Iterator[list[str]]:
         # The module has a limit of its own: higher, and the whole process's, not ours to set.
         reason = _TOO_LONG if "field limit" in str(error) else str(error)
         raise _malformed(reader.line_num, reason) from None
+
+
+def _cut(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
+
+
+class _Source:
+    """The lines of a CSV text as its reader wants them, and how much of them one row has taken:
+    the reader itself would make of a long line whatever cells it holds.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = enumerate(_cut(text), start=1)
+        self.row_characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._lines)
+        self.row_characters += len(line)
+        if self.row_characters > limits.CSV_ROW_CHARACTERS_MAX:
+            raise _malformed(number, _ROW_TOO_LONG)
+        if number > limits.CSV_LINES_MAX:
+            raise _malformed(number, _TOO_MANY_LINES)
+        return line
 
 
 def _is_blank(cells: list[str]) -> bool:

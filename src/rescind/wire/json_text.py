@@ -5,20 +5,18 @@ byte but neither line nor column.
 """
 
 import re
-from collections import Counter
-from itertools import accumulate
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from rescind import limits
 from rescind.wire.text import BOM, decode_utf8, invalid, too_many
 
-# A string that is never closed reaches to the end: without the "?" each quote in it would start
+_REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+(?P<closed>"?)', re.DOTALL)
+# A string that is not closed reaches to the end: without the "?" each quote in it would start
 # the search anew, and the time would grow with the square of the body.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_DEPTH_CHANGE = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord(","): 0}
-_NOT_STRUCTURE = bytes(byte for byte in range(256) if byte not in _DEPTH_CHANGE)
+_STRING_OR_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?P<closed>"?)|[\[\]{},]', re.DOTALL)
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _ESCAPE = re.compile(
@@ -35,28 +33,56 @@ _MALFORMED = re.compile(r"JSON is malformed: (?P<reason>.+) \(byte (?P<byte>[0-9
 _TRAILING = "trailing characters"
 
 
-class Shape(NamedTuple):
-    """What a JSON text looks like before it is parsed; right if it is well-formed."""
+def _structure(text: bytes) -> Iterator[bytes]:
+    """The brackets, braces and commas outside the strings of a JSON text, whatever it holds: in
+    time linear in its length, and in portions, so that other threads get their turn.
+    """
+    position, in_string = 0, False
+    while position < len(text):
+        end = position + limits.PARSE_PORTION_BYTES
+        if in_string:
+            rest = _REST_OF_STRING.match(text, position, end)
+            if rest is None or rest.end() == position:
+                return  # the text ends in half an escape
+            position, in_string = rest.end(), not rest["closed"]
+            continue
+        for found in _STRING_OR_STRUCTURE.finditer(text, position, end):
+            if found["closed"] is None:
+                yield found[0]
+            elif not found["closed"]:
+                position, in_string = found.end(), True
+                break
+        else:
+            position = end
 
-    depth: int
-    """How many arrays and objects contain one another at the deepest place."""
-    items: int
-    """How many elements the outermost array or object has, an empty one counted as 1."""
+
+def _bound(text: bytes, items_max: int | None = None) -> None:
+    """Look through ``text`` without recursion, and no further than it may be read; raises
+    _TooDeepError, or RequestRefused where the outermost array has more than ``items_max`` elements.
+    """
+    depth, items = 0, 1
+    for mark in _structure(text):
+        if mark in b"[{":
+            depth += 1
+            if depth > limits.JSON_DEPTH_MAX:
+                raise _TooDeepError
+        elif mark in b"]}":
+            depth -= 1
+        elif depth == 1:
+            items += 1
+            if items_max is not None and items > items_max:
+                raise too_many(items, items_max)
 
 
-def shape(text: bytes) -> Shape:
-    """Measure ``text`` without recursion, whatever it holds, in time linear in its length."""
-    structure = _STRING.sub(b"", text).translate(None, _NOT_STRUCTURE)
-    depths = accumulate(_DEPTH_CHANGE[byte] for byte in structure)
-    counts = Counter(zip(structure, depths, strict=False))
-    deepest = max((depth for _, depth in counts), default=0)
-    return Shape(deepest, counts[ord(","), 1] + 1)
+class _TooDeepError(Exception):
+    """Nested beyond ``JSON_DEPTH_MAX``."""
 
 
 def read_array(body: bytes, items_max: int) -> list[bytes]:
     r"""The elements of a JSON array, each as its own JSON text.
 
-    The count is judged before the first element is looked at. In the texts, half of a surrogate
+    Depth and count are judged before the first element is looked at, and no more is read than
+    shows that either is too high. In the texts, half of a surrogate
     pair stands as ``\u0000``: both are refused in every text field, and so by one check.
 
     Raises:
@@ -66,11 +92,11 @@ def read_array(body: bytes, items_max: int) -> list[bytes]:
     """
     decode_utf8(body)
     text = body.removeprefix(BOM)
-    measured = shape(text)
-    if measured.depth > limits.JSON_DEPTH_MAX:
-        raise invalid(f"Malformed JSON: nested more than {limits.JSON_DEPTH_MAX} deep")
-    if measured.items > items_max and text.lstrip(b" \t\r\n").startswith(b"["):
-        raise too_many(measured.items, items_max)
+    is_array = text.lstrip(b" \t\r\n").startswith(b"[")
+    try:
+        _bound(text, items_max if is_array else None)
+    except _TooDeepError:
+        raise invalid(f"Malformed JSON: nested more than {limits.JSON_DEPTH_MAX} deep") from None
     try:
         raws = msgspec.json.decode(mask_lone_surrogates(text), type=list[msgspec.Raw])
     except msgspec.ValidationError as error:
@@ -89,8 +115,10 @@ def read_object(text: bytes) -> dict[str, Any]:
         ValueError: it is not a JSON object, or nested beyond ``JSON_DEPTH_MAX``; the message goes
             on from the value: "must be …".
     """
-    if shape(text).depth > limits.JSON_DEPTH_MAX:
-        raise ValueError(f"must not be nested more than {limits.JSON_DEPTH_MAX} deep")
+    try:
+        _bound(text)
+    except _TooDeepError:
+        raise ValueError(f"must not be nested more than {limits.JSON_DEPTH_MAX} deep") from None
     try:
         return msgspec.json.decode(mask_lone_surrogates(text), type=dict[str, Any])
     except msgspec.ValidationError as error:

@@ -161,6 +161,9 @@ def read_rows(
 
 
 def _object(position: int, item: bytes, allowed: Collection[str] | None) -> Row | BadItem:
+    if len(item) > limits.JSON_ITEM_BYTES_MAX:
+        most = f"may have at most {limits.JSON_ITEM_BYTES_MAX} bytes"
+        return BadItem(f"Item {position} {JsonCell(item).shown} {most}, but has {len(item)}")
     try:
         members = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:

@@ -17,8 +17,9 @@ def invalid(message: str) -> RequestRefused:
 
 
 def too_many(items: int, items_max: int) -> RequestRefused:
-    """A refusal of a whole request for the number of its items."""
-    return invalid(f"A request may name at most {items_max} jobs; this one names {items}")
+    """A refusal of a whole request for the number of its items: of those that were counted before
+    it was clear."""
+    return invalid(f"A request may name at most {items_max} jobs; this one names {items} or more")
 
 
 def decode_utf8(body: bytes) -> str:

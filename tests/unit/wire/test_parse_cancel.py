@@ -1,7 +1,9 @@
 import csv
 import io
 import json
+import re
 import time
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -192,7 +194,7 @@ def test_no_items_means_that_job_id_is_required(body: bytes, content_type: str |
 
 @pytest.mark.parametrize("count", [501, 5_000])
 def test_too_many_items_are_refused_as_a_whole_naming_limit_and_count(count: int) -> None:
-    expected = f"A request may name at most 500 jobs; this one names {count}"
+    expected = "A request may name at most 500 jobs; this one names 501 or more"
     as_json = b"[" + b",".join([b'{"a,b": [1,2], "job_id": 1}'] * count) + b"]"
     as_csv = b"job_id\n" + b"\n1\n" * count
     for body, content_type in ((as_json, JSON), (as_csv, CSV)):
@@ -333,13 +335,17 @@ def test_a_row_with_more_values_than_columns_is_a_bad_item() -> None:
         (b'"', "line 1: unexpected end of data"),
         (b'job_id\n1\n"2\n3\n', "line 4: unexpected end of data"),
         (b"job_id\n" + b"9" * 65_537, "line 2: a value longer than 65536 characters"),
-        (b"job_id\n" + b"9" * 10_000_000, "line 2: a value longer than 65536 characters"),
+        (b"job_id\n" + b"9" * 10_000_000, "line 2: a row longer than 131072 characters"),
+        (b"job_id\n" + b"9," * 65_537, "line 2: a row longer than 131072 characters"),
+        (b"job_id\n" + b'"9\n' + b"\n" * 140_000 + b'"', "line 131072: a row longer than"),
+        (b"job_id\n" * 2 + b"\n" * 8_000_000, "line 200001: more than 200000 lines"),
     ],
     ids=lambda value: repr(value)[:40],
 )
 def test_malformed_csv_says_its_line(body: bytes, message: str) -> None:
     error = refusal(body, CSV)
-    assert (error.error_type, error.message) == ("INVALID_DATA", f"Malformed CSV at {message}")
+    assert error.error_type == "INVALID_DATA"
+    assert error.message.startswith(f"Malformed CSV at {message}")
 
 
 def test_a_quote_within_a_value_is_only_a_bad_item() -> None:
@@ -359,7 +365,25 @@ def test_a_csv_header_without_job_id_is_refused() -> None:
     ids=["text", "number"],
 )
 def test_a_line_of_ten_megabytes_is_a_bad_item(body: bytes) -> None:
-    assert only_message(body).startswith("Item 1: job_id [")
+    message = only_message(body)
+    assert re.fullmatch(r"Item 1 \[.{60}…\] may have at most 131072 bytes, but has \d+", message)
+
+
+def test_what_is_too_much_is_not_read_to_its_end() -> None:
+    """As little work for eight megabytes as for the first of them that are too many."""
+    deep, many = b"[" * 8_000_000, b"[" + b"{}," * 2_000_000
+    rows = b"job_id\n" + b"1\n" * 4_000_000
+    for body, content_type in ((deep, JSON), (many, JSON), (rows, CSV)):
+        tracemalloc.start()
+        refusal(body, content_type)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2 * len(body)
+
+
+def test_a_string_may_be_longer_than_what_is_looked_through_at_once() -> None:
+    for text in (b"x" * 70_000, b'\\"' * 35_000, b"[" * 65_535 + b'\\"]', b"\\\\" * 32_768):
+        assert parse_cancel(b'[{"x": "' + text + b'", "job_id": 1}, {"job_id": 2}]', JSON) == [1, 2]
 
 
 def test_a_string_that_never_closes_takes_linear_time() -> None:

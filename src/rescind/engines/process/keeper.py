@@ -164,7 +164,8 @@ class Keeper:
         elif not self._parent.is_there:
             self._parent.start()
         elif self._parent.is_warm:
-            self._spare = Kept(self._clock, self._send)
+            seconds = self._parent.ready_seconds
+            self._spare = Kept(self._clock, self._send, ready_seconds=seconds)
             lock = None if self._file is None else self._file.descriptor
             self._parent.fork(self._spare.handed, lock)
 

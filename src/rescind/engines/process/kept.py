@@ -28,10 +28,15 @@ class Stage(IntEnum):
 
 
 class Kept:
-    """See the module. It waits for its order first; ``send`` takes what its worker is told."""
+    """See the module. It waits for its order first, for which it must be ready within
+    ``ready_seconds``; ``send`` takes what its worker is told.
+    """
 
-    def __init__(self, clock: Clock, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self, clock: Clock, send: Callable[[Message], None], *, ready_seconds: float
+    ) -> None:
         self._clock = clock
+        self._ready_by = clock.elapsed() + ready_seconds
         self._send = send
         self._voice = Voice(self._heed)
         self._output = Output(clock, send)
@@ -110,6 +115,8 @@ class Kept:
         if self.lost or self.gone:
             return None
         found = [self._stage_until, self._init.due]
+        if self._gets_ready and self._stage < Stage.KILLING:
+            found.append(self._ready_by)
         if self._telling is not None:
             if self._stage is Stage.GOING:
                 found.append(self._telling.due)
@@ -118,6 +125,10 @@ class Kept:
         if self._stage < Stage.KILLING:
             found.append(self._fence_at)
         return min((at for at in found if at is not None), default=None)
+
+    @property
+    def _gets_ready(self) -> bool:
+        return self.id is None and not self.ready
 
     def _is_due(self) -> bool:
         return self._due is not None and self._clock.elapsed() >= self._due
@@ -131,7 +142,10 @@ class Kept:
         self._init.act()
         if self.lost:
             return
-        if self._fence_at is not None and now >= self._fence_at:
+        if self._gets_ready:
+            if now >= self._ready_by:
+                self.kill()  # something has stopped it
+        elif self._fence_at is not None and now >= self._fence_at:
             self._fenced = True
             self._output.say("Stopped: its lease could not be renewed in time")
             self.kill()  # there is no time left to be polite in

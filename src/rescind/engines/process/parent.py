@@ -54,8 +54,17 @@ class Parent:
             )
         self._exited, self.is_warm, self.error = False, False, None
         # It says itself where it is when it takes too long, unless it cannot.
-        modules = max(1, len(self._modules))
-        self._warm_by = self._clock.elapsed() + modules * limits.IMPORT_SECONDS_MAX + 1
+        self._warm_by = self._clock.elapsed() + self._import_seconds
+
+    @property
+    def _import_seconds(self) -> float:
+        return max(1, len(self._modules)) * limits.IMPORT_SECONDS_MAX + 1
+
+    @property
+    def ready_seconds(self) -> float:
+        """How long a run that it forks may take to be ready."""
+        imports = self._import_seconds if self._how == "fresh" else 0.0
+        return limits.BIRTH_SECONDS_MAX + imports
 
     def descriptors(self) -> list[int]:
         """What to listen to."""

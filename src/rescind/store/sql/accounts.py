@@ -42,6 +42,13 @@ class Accounts(Statements):
             transaction.run("set_password", user_id=user_id, password_hash=password_hash)
             transaction.run("close_sessions_of", user_id=user_id)
 
+    def rehash_password(self, user_id: int, old_hash: str, new_hash: str) -> bool:
+        with self._write() as transaction:
+            done = transaction.rows(
+                "rehash_password", user_id=user_id, old_hash=old_hash, new_hash=new_hash
+            )
+        return bool(done)
+
     def open_session(self, user_id: int, id_hash: bytes, *, password_hash: str) -> bool:
         with self._write() as transaction:
             opened = transaction.rows(

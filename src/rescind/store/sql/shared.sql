@@ -128,6 +128,11 @@ UPDATE user_account SET active = :active WHERE id = :user_id;
 -- A new password.
 UPDATE user_account SET password_hash = :password_hash WHERE id = :user_id;
 
+-- name: rehash_password
+-- Another hash of the same password, if it has not been changed meanwhile.
+UPDATE user_account SET password_hash = :new_hash WHERE id = :user_id AND password_hash = :old_hash
+RETURNING id;
+
 -- name: close_session!
 -- One session ends.
 DELETE FROM session WHERE id_hash = :id_hash;

@@ -1,0 +1,159 @@
+"""Strangers who connect, and hold on: they hold nobody up."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+
+import httpx2
+import pytest
+
+from process.conftest import Program, Service, Started, show
+from processes import HANG_SECONDS
+from rescind import limits
+
+Serve = Callable[..., Service]
+HALF_OPEN = {
+    "nothing": b"",
+    "one byte": b"P",
+    "half a header": b"POST /api/v26.1/auth HTTP/1.1\r\nHost: x\r\nX: ",
+    "half a body": (
+        b"POST /api/v26.1/auth HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nuser"
+    ),
+}
+
+
+class Strangers:
+    """Connections of nobody in particular."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition("://")[2].rpartition(":")
+        self._address = host, int(port)
+        self.stack = ExitStack()
+
+    def connect(self, said: bytes = b"") -> socket.socket:
+        connection = self.stack.enter_context(
+            socket.create_connection(self._address, timeout=HANG_SECONDS)
+        )
+        connection.sendall(said)
+        return connection
+
+
+@pytest.fixture
+def strangers() -> Iterator[Callable[[str], Strangers]]:
+    with ExitStack() as stack:
+
+        def of(address: str) -> Strangers:
+            made = Strangers(address)
+            stack.push(made.stack)
+            return made
+
+        yield of
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Wait for its end."""
+    try:
+        return connection.recv(65536) == b""
+    except ConnectionResetError:
+        return True
+
+
+def is_open(connection: socket.socket) -> bool:
+    """As things stand."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+    finally:
+        connection.settimeout(HANG_SECONDS)
+
+
+@pytest.mark.parametrize("said", HALF_OPEN.values(), ids=HALF_OPEN.keys())
+def test_beyond_a_bound_who_has_waited_longest_goes_and_who_asks_is_answered(
+    serve: Serve, strangers: Callable[[str], Strangers], said: bytes
+) -> None:
+    service = serve("--no-worker")
+    others = strangers(service.address)
+    oldest = others.connect(said)
+    connections = []
+    for number in range(limits.CONNECTIONS_MAX + 100):
+        connections.append(others.connect(said))
+        if number % 50 == 0:  # on a connection that is kept, between other people's
+            assert service.client.get("/objects/users/me").status_code == 200
+    assert is_closed(oldest)
+    assert is_closed(connections[0])
+    assert is_open(connections[-1])
+    with httpx2.Client(timeout=HANG_SECONDS) as anew:
+        assert anew.get(f"{service.address}/healthz").text == "alive\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"P", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
+def test_a_header_has_a_time_to_arrive(
+    serve: Serve, strangers: Callable[[str], Strangers], said: bytes
+) -> None:
+    service = serve("--no-worker")
+    connection = strangers(service.address).connect(said)
+    begin = monotonic()
+    assert is_closed(connection)
+    show(f"closed after {monotonic() - begin:.2f} s")
+
+
+def test_who_does_not_take_an_answer_is_let_go_and_who_is_slow_is_not(
+    serve: Serve, strangers: Callable[[str], Strangers]
+) -> None:
+    service = serve("--no-worker")
+    wanted = 400  # more than the system keeps for a client
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * wanted
+    takes_nothing = strangers(service.address).connect(ask)
+    is_slow = strangers(service.address).connect(ask)
+    heard, pause = bytearray(), threading.Event()
+    begin = monotonic()
+    while (seconds := monotonic() - begin) < limits.ANSWER_SECONDS_MAX + 3:
+        if len(heard) > 300_000 * seconds:
+            pause.wait(0.1)
+            continue
+        part = is_slow.recv(65536)
+        assert part, "cut off"
+        heard += part
+    while heard.count(b"HTTP/1.1 200") < wanted:
+        part = is_slow.recv(1024 * 1024)
+        assert part, "cut off"
+        heard += part
+    taken = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while part := takes_nothing.recv(1024 * 1024):
+            taken += part
+    assert taken.count(b"HTTP/1.1 200") < wanted
+
+
+def test_the_same_holds_before_tls_is_agreed_upon(
+    tmp_path: Path, started: Started[Program], strangers: Callable[[str], Strangers]
+) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    files = "-keyout key.pem -out certificate.pem -subj /CN=localhost"
+    named = "-addext subjectAltName=IP:127.0.0.1"
+    words = f"{command} {files} {named}".split()
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    tls = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
+    service = started(Program(tmp_path, "serve", "--port", "0", "--no-worker", *tls, ready="ready"))
+    address = service.banner[0].rpartition(" ")[2]
+    trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+    others = strangers(address)
+    oldest = others.connect()
+    for _ in range(limits.CONNECTIONS_MAX + 100):
+        newest = others.connect(b"\x16")
+    assert is_closed(oldest)
+    assert is_open(newest)
+    with httpx2.Client(timeout=HANG_SECONDS, verify=trusted) as client:
+        assert client.get(f"{address}/healthz").text == "alive\n"
+    assert is_closed(newest), "its time is up"
