@@ -25,7 +25,7 @@ prove: $(VENV)/dev ## races, stops, daemons and kills for long, about half an ho
 	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
 
-bench: $(VENV)/dev ## what runs, stops, floods, lists, queries and restarts cost, beside their floors
+bench: $(VENV)/dev ## what runs, stops, floods, lists, queries, restarts and strangers cost, beside their floors
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork
@@ -35,6 +35,7 @@ bench: $(VENV)/dev ## what runs, stops, floods, lists, queries and restarts cost
 	$(BIN)/python bench/queries.py
 	$(BIN)/python bench/restarts.py
 	$(BIN)/python bench/absences.py
+	$(BIN)/python bench/strangers.py
 
 check: $(VENV)/dev ## lint, types, direction of dependence
 	$(BIN)/ruff check

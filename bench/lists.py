@@ -37,6 +37,7 @@ from store.harness import USER, metadata, new_job, register
 
 PASSWORD = "correct horse battery"
 FLOOR = "/api/v26.1/objects/users/me"
+CREATOR = frozenset({Permission.API_ACCESS, Permission.JOBS_READ, Permission.JOBS_CREATE})
 READERS = 16
 ENDINGS = 30
 AT_ONCE = limits.CANCEL_BATCH_JOBS_MAX
@@ -134,6 +135,7 @@ def endings(store: Store, drop: Callable[[str], None], rounds: int) -> None:
 def prepare(store: Store) -> None:
     """An administrator, and a job that can be submitted."""
     accounts.add_user(store, "admin", PASSWORD, frozenset(Permission))
+    accounts.add_user(store, "creator", PASSWORD, CREATOR)
     register(store, JOB)
     store.close()
 
@@ -149,12 +151,11 @@ def measure(name: str, service: Service, rounds: int) -> None:
             cancels(service, rounds, f"the same beside {READERS} of the floor")
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """What a bench in a full database may be told."""
+def arguments(description: str | None, **more: float) -> argparse.Namespace:
+    """What a bench in a full database may be told, with its defaults."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--finished", type=int, default=1_000_000)
-    parser.add_argument("--unfinished", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=200)
+    for name, value in {"finished": 1_000_000, "unfinished": 10_000, "rounds": 200, **more}.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"])
     return parser.parse_args()
 

@@ -87,6 +87,12 @@ class Service:
             time.sleep(0.005)
         return time.perf_counter() - began
 
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that the service's own process has taken so far."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def end(self) -> None:
         self._process.terminate()
         self._process.wait()

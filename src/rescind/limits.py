@@ -21,7 +21,7 @@ ACCEPT_AGAIN_SECONDS = 0.05
 JSON_DEPTH_MAX = 32
 JSON_ITEM_BYTES_MAX = 128 * 1024
 CSV_FIELD_CHARACTERS_MAX, CSV_ROW_CHARACTERS_MAX = 64 * 1024, 128 * 1024
-CSV_LINES_MAX = 200_000
+CSV_LINES_MAX = 50_000
 """Of one request; blank ones, and those within cells, too."""
 PARSE_PORTION_BYTES = 64 * 1024
 """Of a JSON text that is looked through at once, while no other thread has its turn."""
@@ -51,11 +51,15 @@ QUERY_STEPS = 10_000
 """Of SQLite's virtual machine, between two looks at the clock."""
 QUERY_SECONDS_DEFAULT, QUERY_SECONDS_MAX = 10.0, 3_600.0
 
-# Pools of threads, requests at work at once
+# Pools of threads: requests at work at once. The fewer there are, the more turns a cancel has.
 WRITE_REQUESTS_MAX = 8
-SUBMIT_REQUESTS_MAX = 4
-READ_REQUESTS_MAX = 16
+SUBMIT_REQUESTS_MAX = 2
+READ_REQUESTS_MAX = 4
+QUERY_REQUESTS_MAX = 3
 LOGIN_REQUESTS_MAX = 2
+
+THREAD_TURN_SECONDS = 0.001
+"""Of one that others wait for."""
 
 # Burst accounting, per user
 BURST_WINDOW_SECONDS = 300
@@ -221,7 +225,12 @@ LOG_PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL
 POSTGRES_CONNECTIONS_MAX = (
-    WRITE_REQUESTS_MAX + SUBMIT_REQUESTS_MAX + READ_REQUESTS_MAX + LOGIN_REQUESTS_MAX + 8
+    WRITE_REQUESTS_MAX
+    + SUBMIT_REQUESTS_MAX
+    + READ_REQUESTS_MAX
+    + QUERY_REQUESTS_MAX
+    + LOGIN_REQUESTS_MAX
+    + 8
 )
 """For all requests and all loops at once."""
 POSTGRES_WAIT_SECONDS_MAX = 5.0

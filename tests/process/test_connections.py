@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
@@ -13,7 +14,7 @@ from time import monotonic
 import httpx2
 import pytest
 
-from process.conftest import Program, Service, Started, show
+from process.conftest import Program, Service, Started, on_both_stores, show
 from processes import HANG_SECONDS
 from rescind import limits
 
@@ -157,3 +158,29 @@ def test_the_same_holds_before_tls_is_agreed_upon(
     with httpx2.Client(timeout=HANG_SECONDS, verify=trusted) as client:
         assert client.get(f"{address}/healthz").text == "alive\n"
     assert is_closed(newest), "its time is up"
+
+
+@on_both_stores
+def test_beside_wrong_passwords_for_the_same_user_a_right_one_signs_in(serve: Serve) -> None:
+    service = serve("--no-worker")
+    over = threading.Event()
+    tried: list[str] = []
+
+    def try_wrong() -> None:
+        with httpx2.Client(base_url=service.address, timeout=HANG_SECONDS) as client:
+            while not over.is_set():
+                form = {"username": "admin", "password": "wrong wrong"}
+                [error] = client.post("/api/v26.1/auth", data=form).json()["errors"]
+                tried.append(error["type"])
+
+    with ThreadPoolExecutor(30) as pool:
+        for _ in range(30):
+            pool.submit(try_wrong)
+        service.until(lambda: len(tried) > 40)
+        begin = monotonic()
+        form = {"username": "admin", "password": service.password}
+        answer = service.client.post("/auth", data=form).json()
+        show(f"signed in after {monotonic() - begin:.2f} s")
+        over.set()
+    assert answer["responseStatus"] == "SUCCESS"
+    assert set(tried) == {"USERNAME_OR_PASSWORD_INCORRECT"}

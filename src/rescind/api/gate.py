@@ -77,7 +77,8 @@ class Shared:
         close = False
         try:
             route = _route_of(request, routes, self._context.profile)
-            request = await self._run(route.pool, lambda: self._admit(request, route))
+            if route.access is not Access.OPEN:
+                request = await self._run(route.pool, lambda: self._admit(request, route))
             async with AsyncExitStack() as held:
                 large = partial(held.enter_async_context, self._large_bodies[route.pool])
                 body = await _read_body(http, route.body_bytes_max, large)
@@ -112,8 +113,6 @@ class Shared:
 
     def _admit(self, request: Request, route: Route) -> Request:
         """The request with its caller, or RequestRefused."""
-        if route.access is Access.OPEN:
-            return request
         if route.access is Access.COOKIE and route.method != "GET":
             _require_same_origin(
                 request, https=request.https or self._context.settings.secure_cookies

@@ -113,6 +113,7 @@ class Pool(Enum):
 
     READ = "reads"
     WRITE = "cancels, and other short writes"
+    QUERY = "queries, which may take long"
     SUBMIT = "submits, whose parsing takes its time"
     LOGIN = "sign-ins"
 
@@ -125,6 +126,7 @@ class Pool(Enum):
 _THREADS = {
     Pool.READ: limits.READ_REQUESTS_MAX,
     Pool.WRITE: limits.WRITE_REQUESTS_MAX,
+    Pool.QUERY: limits.QUERY_REQUESTS_MAX,
     Pool.SUBMIT: limits.SUBMIT_REQUESTS_MAX,
     Pool.LOGIN: limits.LOGIN_REQUESTS_MAX,
 }

@@ -78,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
             path=f"{_API}/query{which}",
             handler=handler,
             access=Access.SESSION,
+            pool=Pool.QUERY,
             body_bytes_max=limits.BODY_BYTES_MAX,
         )
         for which, handler in (("", query.query), ("/{query_id}", query.page))

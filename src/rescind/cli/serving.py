@@ -4,6 +4,7 @@ loops and worker alone; and their end by signal.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import structlog
 from starlette.types import ASGIApp
 
+from rescind import limits
 from rescind.cli.logs import log_to_stderr
 from rescind.cli.server import Server
 from rescind.config import Settings, made_by_kubernetes, sqlite_path, without_password
@@ -45,6 +47,7 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
         made = accounts.first_administrator(service.store) if make_administrator else None
         banner = _banner(settings, listener, tls, made)
         server = _server(service.application, banner, tls)
+        _give_turns()
         try:
             service.start()
             asyncio.run(_run(server, listener, service))
@@ -53,6 +56,15 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
             service.stop()
     if service.fatal is not None:
         raise service.fatal
+
+
+def _give_turns() -> None:
+    """A cancel must not wait for long: for a thread that is at work (five times as often as usual
+    another one has its turn), nor for a look through all that lives as long as the service.
+    """
+    sys.setswitchinterval(limits.THREAD_TURN_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 def _server(application: ASGIApp, banner: list[str], tls: Tls) -> Server:

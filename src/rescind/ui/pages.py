@@ -20,6 +20,7 @@ _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("rescind.ui"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )
