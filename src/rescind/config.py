@@ -6,10 +6,10 @@ in the working directory, else the default.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -17,6 +17,20 @@ from rescind import limits
 from rescind.errors import ConfigurationError
 
 CONFIG_FILE = Path("rescind.toml")
+
+
+_ADDRESS = r"(\[[^\]@/?]*\]|[^:@/?,#\[\]]*)(:[0-9]*)?"
+_POSTGRES = re.compile(
+    rf"postgres(ql)?://([^:@/?#]*(:[^:@/?#]*)?@)?{_ADDRESS}(,{_ADDRESS})*(/[^@/?#]*)?(\?.*)?",
+    re.DOTALL,
+)
+_PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^:@/?#]*@")
+_SECRET = re.compile(r"(?is)((?:password|secret|token)\s*=).*")
+_NO_PORT = re.compile(r"(?is)^((?:[a-z][\w+.-]*:/+)?[^:/@]*:)(?![0-9]*(?:/|$)|:).*")
+_NAME = re.compile(r"[a-z_]{3,}")
+
+
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
 class Setting(NamedTuple):
@@ -55,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     slots: int
     profile: str
     public_name: str | None
+    allowed_hosts: tuple[str, ...]
     vault_id: int
     session_minutes: int
     drain_seconds: float
@@ -91,11 +106,23 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    for name in _words(text):
+        if not _HOST.fullmatch(name):
+            raise ValueError("must be host names, as `rescind.example` or `*.example`")
+    return _words(text)
+
+
 def _database(text: str) -> str:
     if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
         return text
-    if urlsplit(text).scheme in ("postgresql", "postgres"):
+    if _POSTGRES.fullmatch(text):
         return text
+    if text.startswith(("postgresql://", "postgres://")):
+        raise ValueError(
+            "must be a libpq URI, in which @ / ? : # % of a user name or password are written as "
+            "%40 %2F %3F %3A %23 %25"
+        )
     raise ValueError(
         "must be sqlite:///relative.db, sqlite:////absolute.db or "
         "postgresql://user@host/name (any libpq URI)"
@@ -124,6 +151,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
     Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
     Setting("public_name", None, str, "the host name clients know the service by"),
+    Setting(
+        "allowed_hosts",
+        (),
+        _hosts,
+        "host names that are answered to, as `rescind.example` or `*.example`; without any: on a "
+        "loopback address loopback names, on others all",
+    ),
     Setting("vault_id", 1, _number(1, 2**31 - 1), "the id of the Vault that this service is"),
     Setting(
         "session_minutes",
@@ -222,20 +256,31 @@ def settings(effective: Sequence[Effective]) -> Settings:
 
 def shown(effective: Effective) -> str:
     """A value as people may see it: never a password."""
-    if effective.setting.name == "database":
-        return without_password(effective.value)
     if isinstance(effective.value, tuple):
         return " ".join(effective.value)
-    return "" if effective.value is None else str(effective.value)
+    return "" if effective.value is None else without_password(str(effective.value))
 
 
-def without_password(url: str) -> str:
-    """A URL with its password, if it has one, hidden."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+def without_password(text: str) -> str:
+    """A URL, or what should be one, with whatever may be a password hidden: rather too much of it
+    than too little.
+    """
+    if text.startswith("sqlite:///"):
+        return text
+    if _POSTGRES.fullmatch(text) is None:
+        return _NO_PORT.sub(r"\1***", _SECRET.sub(r"\1***", text))
+    head, mark, query = text.partition("?")
+    return _PASSWORD.sub(r"\1:***@", head) + mark + "&".join(_without_secrets(query.split("&")))
+
+
+def _without_secrets(parts: Sequence[str]) -> Iterator[str]:
+    secret = False
+    for part in parts:
+        name, is_named, _ = part.partition("=")
+        if secret and not (is_named and _NAME.fullmatch(name)):
+            continue  # of a value that holds an ampersand
+        secret = any(word in unquote(name).lower() for word in ("password", "secret", "token"))
+        yield f"{name}=***" if secret else part
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -277,6 +322,7 @@ def _effective(
         try:
             return Effective(setting, setting.parse(text), source)
         except ValueError as error:
-            problems.append(f"{source}: {setting.name} {error}, not {text!r}.")
+            shown_text = without_password(text)
+            problems.append(f"{source}: {setting.name} {error}, not {shown_text!r}.")
             break
     return Effective(setting, setting.default, "default")

@@ -61,7 +61,9 @@ def context(request: pytest.FixtureRequest, store: Store) -> Context:
     settings = config.settings(config.load({}, {}, Path("/nonexistent/rescind.toml")))
     return Context(
         store=store,
-        settings=replace(settings, profile=request.param),
+        settings=replace(
+            settings, profile=request.param, allowed_hosts=("rescind.example", "testserver")
+        ),
         clock=SystemClock(),
         health=Health(store, SystemClock()),
     )

@@ -29,7 +29,8 @@ BAD = ["a\0b", "\0", "\ud800", "a\ufffe", "\u202e"]
 def api(store: Store) -> Iterator[TestClient]:
     accounts.add_user(store, "bob", PASSWORD, {Permission.API_ACCESS, *Permission})
     harness.register(store, harness.metadata(name="known__c"))
-    settings = config.settings(config.load({}, {}, Path("/nonexistent/rescind.toml")))
+    found = config.load({"allowed_hosts": ["*"]}, {}, Path("/nonexistent/rescind.toml"))
+    settings = config.settings(found)
     health = Health(store, SystemClock())
     context = Context(store=store, settings=settings, clock=SystemClock(), health=health)
     with TestClient(application(context, ROUTES), base_url="http://rescind.example") as client:

@@ -146,3 +146,15 @@ def report_from_copies(context: JobContext, ledger: Path, seconds: float) -> Non
             while time.monotonic() < end:
                 context._on_progress(1, 2)
             os._exit(0)
+
+
+@job("environments__c")
+def environments(context: JobContext) -> dict[str, str]:
+    """What the environments of this process and of all above it say, up to the service's."""
+    found = {}
+    pid = os.getpid()
+    while True:
+        found[str(pid)] = Path(f"/proc/{pid}/environ").read_bytes().decode()
+        if pid == context.parameters["service"]:
+            return found
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from process.conftest import FINAL, Service, on_both_stores
 
 Serve = Callable[..., Service]
@@ -75,3 +77,22 @@ def test_start_now_runs_the_same_id(serve: Serve) -> None:
     answer = service.client.post(f"/services/jobs/start_now/{job_id}").json()
     assert answer["job_id"] == job_id
     service.until_status(job_id, "SUCCESS")
+
+
+def test_no_setting_is_in_the_environment_of_a_process_above_a_job(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESCIND_PASSWORD", "s3cret")
+    monkeypatch.setenv("RESCIND_QUERY_SECONDS", "7")
+    monkeypatch.setenv("KEPT", "kept")
+    service = serve()
+    [job_id] = service.submit("environments__c", parameters={"service": service.process.pid})
+    service.until_status(job_id, *FINAL)
+    details = service.client.get(f"/services/jobs/{job_id}/details").json()["data"]
+    assert details["status"] == "SUCCESS", service.log(job_id)
+    found = details["result"]
+    assert len(found) == 5  # the run, its init, the warm parent, the keeper, the service
+    for text in found.values():
+        assert "KEPT=kept" in text
+        assert "RESCIND_" not in text
+        assert "s3cret" not in text

@@ -14,22 +14,26 @@ from rescind import limits
 from rescind.cli.logs import Throttle
 
 Serve = Callable[..., Service]
+CHUNKED = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 BROKEN = {
     "garbage": b"\x00\x01 garbage\r\n\r\n",
-    "a broken chunk": (
-        b"POST /api/v26.1/auth HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    "a broken chunk": b"POST /api/v26.1/auth" + CHUNKED + b"zz\r\n",
+    "a broken chunk to nowhere": b"POST /nowhere" + CHUNKED + b"zz\r\n",
+    "a broken chunk of a body that nobody wants": (
+        b"POST /api/v26.1/auth" + CHUNKED + b"20000\r\n" + bytes(0x20000) + b"\r\nzz\r\n"
     ),
-    "a tunnel": b"CONNECT /api HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a tunnel to nowhere": b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a tunnel": b"CONNECT /api HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "a tunnel to nowhere": b"CONNECT x:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "another protocol": (
-        b"GET /api HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZQ==\r\n\r\n"
     ),
     "a cut-off body": (
-        b"POST /api/v26.1/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nuser"
+        b"POST /api/v26.1/auth HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\nuser"
     ),
     "an origin that is none": (
-        b"POST /sign-in HTTP/1.1\r\nHost: x\r\nOrigin: http://[\r\nContent-Length: 0\r\n\r\n"
+        b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://[\r\n"
+        b"Content-Length: 0\r\n\r\n"
     ),
 }
 
@@ -62,8 +66,8 @@ def test_what_is_broken_is_answered_and_the_log_stays_json(serve: Serve, tmp_pat
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/api"])
 def test_what_can_be_got_can_be_asked_for_by_head(serve: Serve, path: str) -> None:
     service = serve("--no-worker")
-    got = ask(service, f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
-    told = ask(service, f"HEAD {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+    got = ask(service, f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    told = ask(service, f"HEAD {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert told.split()[1] == got.split()[1]
     assert told.partition(b"\r\n\r\n")[2] == b""
 

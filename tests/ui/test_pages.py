@@ -4,11 +4,16 @@ import re
 import time
 
 import pytest
+from msgspec.structs import replace
 from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD
+from rescind.api.application import application
+from rescind.api.http import Context
+from rescind.api.routes import ROUTES
 from rescind.lifecycle import Status
 from rescind.store.protocol import Store
+from rescind.ui.routes import PAGES
 from store import harness
 
 HERE = {"Origin": "http://rescind.example"}
@@ -102,7 +107,85 @@ def test_pages_forbid_scripts_frames_and_caching(api: TestClient) -> None:
 
 def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(api: TestClient) -> None:
     cookie = api.post("/sign-in", data=SIGN_IN, headers=HERE).headers["set-cookie"]
-    assert re.fullmatch(r"rescind_session=[0-9A-F]{128}; Path=/; HttpOnly; SameSite=Strict", cookie)
+    assert re.fullmatch(r"rescind_session=[0-9A-F]{128}; Path=/; HttpOnly; SameSite=Lax", cookie)
+
+
+@pytest.mark.parametrize("by_proxy", [False, True])
+def test_over_tls_the_cookie_is_the_hosts_own(
+    api: TestClient, context: Context, by_proxy: bool
+) -> None:
+    settings = replace(context.settings, secure_cookies=by_proxy)
+    app = application(replace(context, settings=settings), (*ROUTES, *PAGES))
+    address = f"{'http' if by_proxy else 'https'}://rescind.example"
+    client = TestClient(app, base_url=address, follow_redirects=False)
+    headers = {"Origin": "https://rescind.example"}
+    assert "INSUFFICIENT_ACCESS" in client.post("/sign-in", data=SIGN_IN, headers=HERE).text
+    answer = client.post("/sign-in", data=SIGN_IN, headers=headers)
+    name = "__Host-rescind_session"
+    assert re.fullmatch(
+        rf"{name}=[0-9A-F]{{128}}; Path=/; HttpOnly; SameSite=Lax; Secure",
+        answer.headers["set-cookie"],
+    )
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    session = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    client.cookies.clear()
+    for sent, is_signed_in in ((name, True), ("rescind_session", False)):
+        page = client.get("/", headers={"Cookie": f"{sent}={session}"})
+        assert ("Sign out" in page.text) is is_signed_in
+    assert "strict-transport-security" not in client.get("/", headers={"Host": "localhost"}).headers
+    assert "strict-transport-security" not in api.get("/").headers
+
+
+def test_signing_in_again_ends_the_session_before(api: TestClient) -> None:
+    old = signed_in(api).cookies["rescind_session"]
+    new = signed_in(api, "reader").cookies["rescind_session"]
+    answers = [api.get("/api/", headers={"Authorization": one}).json() for one in (old, new)]
+    assert [one["responseStatus"] for one in answers] == ["FAILURE", "SUCCESS"]
+    wrong = api.post("/sign-in", data={**SIGN_IN, "password": "wrong wrong"}, headers=HERE)
+    assert "did not work" in wrong.text
+    assert "Sign out" in api.get("/").text, "a failed one ends nothing"
+
+
+def test_who_follows_a_link_comes_to_it_after_signing_in(api: TestClient, store: Store) -> None:
+    job_id = harness.submit(store)
+    found = api.get(f"/jobs/{job_id}").headers["location"]
+    assert found == f"/?next=/jobs/{job_id}"
+    [(name, value)] = re.findall(r'type="hidden" name="(.+?)" value="(.+?)"', api.get(found).text)
+    wrong = api.post(
+        "/sign-in", data={**SIGN_IN, "password": "wrong wrong", name: value}, headers=HERE
+    )
+    assert f'href="{found}"' in wrong.text
+    answer = api.post("/sign-in", data={**SIGN_IN, name: value}, headers=HERE)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job_id}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https://evil.example/",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "/\r\nSet-Cookie: a=b",
+        "evil",
+        "/\u00e9",
+        " /jobs/1",
+        "",
+    ],
+)
+def test_nobody_is_led_elsewhere_by_signing_in(api: TestClient, path: str) -> None:
+    assert 'name="next"' not in api.get("/", params={"next": path}).text
+    answer = api.post("/sign-in", data={**SIGN_IN, "next": path}, headers=HERE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_who_may_not_use_the_api_can_sign_out(api: TestClient) -> None:
+    signed_in(api, "locked")
+    assert "INSUFFICIENT_ACCESS" in api.get("/").text
+    answer = api.post("/sign-out", headers=HERE)
+    assert answer.status_code == 303
 
 
 ORIGINS = (
@@ -178,4 +261,4 @@ def test_a_wrong_password_is_said_on_a_page(api: TestClient) -> None:
 
 def test_without_a_session_a_jobs_page_leads_to_the_front(api: TestClient) -> None:
     answer = api.get("/jobs/1")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?next=/jobs/1")

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from rescind import ids, limits
 from rescind.api.burst import Burst
+from rescind.api.hosts import Hosts, hostname, is_loopback
 from rescind.api.http import (
     Access,
     Answer,
@@ -30,6 +31,7 @@ from rescind.api.http import (
     Route,
     Text,
     detail_wanted,
+    session_cookie,
 )
 from rescind.api.versions import VERSIONS, precedes
 from rescind.errors import RequestRefused
@@ -39,12 +41,13 @@ from rescind.wire import envelope
 from rescind.wire.error_types import ErrorType
 from rescind.wire.negotiation import accept_format
 from rescind.wire.render import render
-from rescind.wire.text import one_line
-
-SESSION_COOKIE = "rescind_session"
+from rescind.wire.text import one_line, shown
 
 _log = structlog.get_logger()
-_COOKIE = re.compile(rf'(?:^|[;,])[ \t]*{SESSION_COOKIE}="?([0-9A-F]{{128}})"?[ \t]*(?:$|[;,])')
+_COOKIE = r'(?:^|[;,])[ \t]*{name}="?([0-9A-F]{{128}})"?[ \t]*(?:$|[;,])'
+_COOKIES = {
+    https: re.compile(_COOKIE.format(name=session_cookie(https=https))) for https in (False, True)
+}
 _JOB_ID = re.compile(r"[0-9]{1,30}")
 _T = TypeVar("_T")
 
@@ -68,14 +71,17 @@ class Shared:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._burst = Burst()
+        self._hosts = Hosts(context.settings)
         self._pools = {pool: anyio.CapacityLimiter(pool.threads) for pool in Pool}
         self._large_bodies = {pool: anyio.CapacityLimiter(pool.threads) for pool in Pool}
 
     async def answer(self, http: HttpRequest, routes: Mapping[str, Route]) -> Response:
         """The response to one request; whatever goes wrong becomes an answer."""
-        request = _opened(http)
+        request = _opened(http, secured=self._context.settings.secure_cookies)
         close = False
         try:
+            if not any(route.any_host for route in routes.values()):
+                self._check_host(request)
             route = _route_of(request, routes, self._context.profile)
             if route.access is not Access.OPEN:
                 request = await self._run(route.pool, lambda: self._admit(request, route))
@@ -86,6 +92,10 @@ class Shared:
                 answer = await self._run(route.pool, lambda: route.handler(self._context, request))
         except _NothingThereError:
             answer = _nothing_there()
+        except _MisdirectedError as error:
+            answer = Answer(
+                payload=envelope.failure(ErrorType.INVALID_DATA, str(error)), http_status=421
+            )
         except RequestRefused as refusal:
             detail = refusal.detail if detail_wanted(self._context, request) else {}
             payload = envelope.failure(refusal.error_type, refusal.message, **detail)
@@ -111,12 +121,17 @@ class Shared:
     async def _run(self, pool: Pool, work: Callable[[], _T]) -> _T:
         return await anyio.to_thread.run_sync(work, limiter=self._pools[pool])
 
+    def _check_host(self, request: Request) -> None:
+        if not self._hosts.allow(request.host):
+            raise _MisdirectedError(
+                f"The host {shown(request.host)} is not one that this service answers to; the "
+                "setting allowed_hosts (RESCIND_ALLOWED_HOSTS) names those that are"
+            )
+
     def _admit(self, request: Request, route: Route) -> Request:
         """The request with its caller, or RequestRefused."""
         if route.access is Access.COOKIE and route.method != "GET":
-            _require_same_origin(
-                request, https=request.https or self._context.settings.secure_cookies
-            )
+            _require_same_origin(request)
         session_id = _cookie(request) if route.access is Access.COOKIE else _authorization(request)
         session = session_id and accounts.session(
             self._context.store,
@@ -129,7 +144,8 @@ class Shared:
                 return request
             raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
         caller = Caller(user=session.user, request_id=request.request_id, reason=_reason(request))
-        caller.require(Permission.API_ACCESS)
+        if route.access is Access.SESSION or route.method == "GET":  # anyone may sign out
+            caller.require(Permission.API_ACCESS)
         if route.permitted is not None:
             route.permitted(caller, self._context.profile)
         return replace(request, session_id=session_id, caller=caller)
@@ -169,6 +185,8 @@ def _response(
     headers = {**answer.headers, **vault_headers}
     headers.setdefault("Cache-Control", "no-store")
     headers["X-Content-Type-Options"] = "nosniff"
+    if request.https and not is_loopback(hostname(request.host)):  # there, others answer as well
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     if close:
         headers["Connection"] = "close"
     if isinstance(answer, Text):
@@ -186,11 +204,15 @@ class _NothingThereError(Exception):
     """No route, or a version that is not published."""
 
 
+class _MisdirectedError(Exception):
+    """Asked for by a name that is not the service's."""
+
+
 class _BodyRefused(RequestRefused):
     """The body was not read to its end, so the connection cannot be used again."""
 
 
-def _opened(http: HttpRequest) -> Request:
+def _opened(http: HttpRequest, *, secured: bool) -> Request:
     # Lines of one name are one list (RFC 9110, 5.3).
     names = dict.fromkeys(http.headers.keys())
     headers = {name: ", ".join(http.headers.getlist(name)) for name in names}
@@ -202,7 +224,7 @@ def _opened(http: HttpRequest) -> Request:
         query=dict(http.query_params),
         headers=headers,
         body=b"",
-        https=http.url.scheme == "https",
+        https=secured or http.url.scheme == "https",
         client="" if http.client is None else http.client.host,
     )
 
@@ -250,6 +272,11 @@ async def _read_body(
     """The whole body; refused as soon as it is known to be too large, or is too slow. It waits for
     ``large`` before it holds more than ``SMALL_BODY_BYTES_MAX``.
     """
+    if (encoding := http.headers.get("content-encoding", "identity").lower()) != "identity":
+        raise _BodyRefused(
+            ErrorType.INVALID_DATA,
+            f"Content-Encoding {shown(encoding)} is not supported; send the body as it is",
+        )
     length = http.headers.get("content-length")
     if length is not None and length.isdecimal() and int(length[:20]) > bytes_max:
         raise _too_large(bytes_max, f", but this one has {length[:20]}")
@@ -288,15 +315,13 @@ def _cookie(request: Request) -> str | None:
     """Our one cookie, by its own pattern: what else is in the header, of other applications, is not
     looked at, however odd or long it is.
     """
-    found = _COOKIE.search(request.headers.get("cookie", ""))
+    found = _COOKIES[request.https].search(request.headers.get("cookie", ""))
     return None if found is None else found[1]
 
 
-def _require_same_origin(request: Request, *, https: bool) -> None:
-    """A browser says where a form was sent from; it must be from here. ``https``: as people reach
-    this service, maybe by a proxy that ends TLS.
-    """
-    here = f"{'https' if https else 'http'}://{request.host}"
+def _require_same_origin(request: Request) -> None:
+    """A browser says where a form was sent from; it must be from here."""
+    here = f"{'https' if request.https else 'http'}://{request.host}"
     site = request.headers.get("sec-fetch-site", "same-origin")
     if request.headers.get("origin") != here or not request.host or site != "same-origin":
         raise RequestRefused(

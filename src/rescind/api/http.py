@@ -52,6 +52,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """Names in lower case."""
     body: bytes
     https: bool
+    """As people reach the service: a proxy may end TLS for it."""
     client: str
     """The address of who is connected: maybe a proxy."""
     session_id: str | None = None
@@ -89,6 +90,13 @@ class Text(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
     """It is held back for so long."""
+
+
+def session_cookie(*, https: bool) -> str:
+    """The name of the pages' cookie. Over TLS it is one that no other host, and nobody without TLS,
+    can have set (RFC 6265bis, 4.1.3).
+    """
+    return "__Host-rescind_session" if https else "rescind_session"
 
 
 def detail_wanted(context: Context, request: Request) -> bool:
@@ -150,5 +158,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """Whether asking for it counts as using the session."""
     ours: bool = False
     """On a path that Vault does not have: with any other method there is nothing there."""
+    any_host: bool = False
+    """Whatever name it is asked for by."""
     profiles: frozenset[Profile] = frozenset(Profile)
     """Those that have it; in any other there is nothing there."""

@@ -125,6 +125,20 @@ ROUTES: tuple[Route, ...] = (
         access=Access.OPEN,
         ours=True,
     ),
-    Route(method="GET", path="/healthz", handler=probes.healthz, access=Access.OPEN, ours=True),
-    Route(method="GET", path="/readyz", handler=probes.readyz, access=Access.OPEN, ours=True),
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=probes.healthz,
+        access=Access.OPEN,
+        ours=True,
+        any_host=True,
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=probes.readyz,
+        access=Access.OPEN,
+        ours=True,
+        any_host=True,
+    ),
 )

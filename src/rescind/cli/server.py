@@ -7,8 +7,9 @@ import socket
 from asyncio import Task, TimerHandle, Transport
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
+import h11
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
@@ -111,6 +112,18 @@ class _Connection(H11Protocol):
         super().handle_events()
         self._request = self.cycle
         self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """See uvicorn; but whatever was being answered meanwhile is not answered any more, and what
+        was answered stands.
+        """
+        if (request := cast("RequestResponseCycle | None", self.cycle)) is not None:
+            request.disconnected = True
+            request.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         self._look()

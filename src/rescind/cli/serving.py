@@ -21,6 +21,7 @@ from rescind import limits
 from rescind.cli.logs import log_to_stderr
 from rescind.cli.server import Server
 from rescind.config import Settings, made_by_kubernetes, sqlite_path, without_password
+from rescind.engines.process.system import forget_environment
 from rescind.errors import CannotStart
 from rescind.service import accounts
 from rescind.ui.pages import curl_lines
@@ -39,7 +40,7 @@ def serve(settings: Settings, *, run_worker: bool, make_administrator: bool, tls
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
-    _start_log()
+    _begin()
     listener = _listen(settings, tls)
     _hear(_leave)
     with listener:
@@ -110,7 +111,7 @@ def work(settings: Settings) -> None:
 
     Raises CannotStart, ConfigurationError, SchemaError or StoreUnavailable.
     """
-    _start_log()
+    _begin()
     if sqlite_path(settings.database) is not None:
         raise CannotStart(
             "On SQLite the one `rescind serve` of a file runs its jobs; more workers need "
@@ -209,8 +210,12 @@ def _banner(
     ]
 
 
-def _start_log() -> None:
+def _begin() -> None:
+    """Start the log, and forget settings in the environment, which have been read: the jobs below
+    must not find them here.
+    """
     log_to_stderr()
     if ignored := made_by_kubernetes(os.environ):
         log = structlog.get_logger()
         log.info("variables that Kubernetes has made are ignored", variables=ignored)
+    forget_environment("RESCIND_")

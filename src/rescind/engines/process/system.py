@@ -6,10 +6,14 @@ import os
 import select
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+
+_ENV_START, _ENV_END = 50 - 3, 51 - 3
+"""Fields of /proc/PID/stat, counted from behind the program's name."""
 
 IS_LINUX = sys.platform == "linux"
 
@@ -32,6 +36,23 @@ def die_with_parent(parent: int) -> None:
 def name_process(name: str) -> None:
     """What ``ps`` and ``top`` call this process (Linux); at most 15 characters."""
     _prctl(_PR_SET_NAME, name.encode())
+
+
+def forget_environment(prefix: str) -> None:
+    """Take the variables that begin so out of this process's environment, also as others may read
+    it (Linux): the system shows it as the process was started with it.
+    """
+    for name in [name for name in os.environ if name.startswith(prefix)]:
+        del os.environ[name]
+    if not IS_LINUX:
+        return
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
+    begin, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    at = begin
+    for variable in ctypes.string_at(begin, end - begin).split(b"\0"):
+        if variable.startswith(prefix.encode()):
+            ctypes.memset(at, 0, len(variable))
+        at += len(variable) + 1
 
 
 def _prctl(option: int, value: int | bytes) -> None:

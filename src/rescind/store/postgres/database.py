@@ -1,5 +1,6 @@
 """Connections to one PostgreSQL database: a pool, what each is set to, errors translated."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -11,10 +12,12 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rescind import limits
+from rescind.config import without_password
 from rescind.errors import ConfigurationError, StoreUnavailable
 from rescind.store.postgres.transaction import Connection
 from rescind.store.sql import versions
 
+_QUOTED = re.compile('"([^"]*)"')
 _TRY_SECONDS = limits.POSTGRES_WAIT_SECONDS_MAX / limits.POSTGRES_TRIES
 
 
@@ -136,4 +139,7 @@ def conninfo(url: str) -> str:
     try:
         return make_conninfo(**{**wanted, **conninfo_to_dict(url)})
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"The database URL cannot be read: {error}.") from error
+        # It may quote the URL, a password too; so does the error itself.
+        shown = without_password(url)
+        why = _QUOTED.sub(lambda found: found[0] if found[1] in shown else "***", str(error))
+        raise ConfigurationError(f"The database URL {shown} cannot be read: {why}.") from None
