@@ -2,6 +2,7 @@
 lines says. ``CANCEL_EXAMPLES`` sets how many examples are tried on each store and profile.
 """
 
+import gzip
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -311,3 +312,69 @@ def test_cancel_answers_and_does_what_the_model_says(
         assert harness.row(vault.store, job_id).status == job.status
         cancels_by = [vault.user_ids[name] for name in job.cancels_by]
         assert vault.cancels_by(job_id) == [*before[job_id], *cancels_by]
+
+
+# Requests that are refused as a whole: nothing of them is done.
+
+REQUIRED = ("PARAMETER_REQUIRED", "Missing required parameter [job_id]")
+TOO_MANY = ("INVALID_DATA", "A request may name at most 500 jobs; this one names 501")
+MALFORMED_JSON = ("INVALID_DATA", "Malformed JSON")
+MALFORMED_CSV = ("INVALID_DATA", "Malformed CSV")
+NOT_UTF8 = ("INVALID_DATA", "The body is not UTF-8")
+ENCODED = ("INVALID_DATA", "Content-Encoding [gzip] is not supported")
+BOM = b"\xef\xbb\xbf"
+BOMB = gzip.compress(bytes(100 * 1024 * 1024))
+ITEM = b'{"job_id": ID}'
+WHOLE: dict[str, tuple[bool, bytes, tuple[str, str] | None]] = {
+    "JSON: nothing": (False, b"", REQUIRED),
+    "JSON: no items": (False, b"[]", REQUIRED),
+    "JSON: a byte order mark alone": (False, BOM, REQUIRED),
+    "JSON: a byte order mark": (False, BOM + b"[" + ITEM + b"]", None),
+    "JSON: 500 items": (False, b"[" + b",".join([ITEM] * 500) + b"]", None),
+    "JSON: 501 items": (False, b"[" + b",".join([ITEM] * 501) + b"]", TOO_MANY),
+    "JSON: a NUL": (False, b"[" + ITEM + b",\0]", MALFORMED_JSON),
+    "JSON: between lines": (False, b"[\r\n" + ITEM + b"\r\n]\r\n", None),
+    "JSON: a lone quote": (False, b"[" + ITEM + b', "]', MALFORMED_JSON),
+    "JSON: cut off": (False, b"[" + ITEM + b", {", MALFORMED_JSON),
+    "JSON: nested": (False, b"[" * 100_000, MALFORMED_JSON),
+    "JSON: nested, and closed": (False, b"[" + b"[" * 50_000 + b"]" * 50_001, MALFORMED_JSON),
+    "JSON: no UTF-8": (False, b"[" + ITEM + b', "\xff"]', NOT_UTF8),
+    "JSON: a bomb": (False, BOMB, ENCODED),
+    "CSV: nothing": (True, b"", REQUIRED),
+    "CSV: a header alone": (True, b"job_id\r\n", REQUIRED),
+    "CSV: a byte order mark alone": (True, BOM, REQUIRED),
+    "CSV: a byte order mark": (True, BOM + b"job_id\nID\n", None),
+    "CSV: 500 items": (True, b"job_id\n" + b"ID\n" * 500, None),
+    "CSV: 501 items": (True, b"job_id\n" + b"ID\n" * 501, TOO_MANY),
+    "CSV: a NUL": (True, b"job_id\nID\n\0\n", MALFORMED_CSV),
+    "CSV: carriage returns": (True, b"job_id\r\nID\r\n", None),
+    "CSV: lone carriage returns": (True, b"job_id\rID\r", MALFORMED_CSV),
+    "CSV: a lone quote": (True, b'job_id\nID\n"', MALFORMED_CSV),
+    "CSV: a quote that closes too early": (True, b'job_id\nID\n"1"2\n', MALFORMED_CSV),
+    "CSV: no UTF-8": (True, b"job_id\nID\n\xff\n", NOT_UTF8),
+    "CSV: a bomb": (True, BOMB, ENCODED),
+}
+"""Whether it is CSV, the body, and how it is refused, if it is."""
+
+
+@pytest.mark.parametrize("xml", [False, True], ids=["JSON", "XML"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_request_is_refused_as_a_whole_or_done(vault: Vault, name: str, xml: bool) -> None:
+    csv, body, refusal = WHOLE[name]
+    job_id = vault.place(Status.QUEUED, frozenset({"QUEUED"}), "editor")
+    headers = {
+        "Authorization": vault.sessions["editor"],
+        "Content-Type": "text/csv" if csv else "application/json",
+        "Accept": "application/xml" if xml else "application/json",
+        **({"Content-Encoding": "gzip"} if body is BOMB else {}),
+    }
+    body = body.replace(b"ID", str(job_id).encode()) if body is not BOMB else body
+    answer = vault.client.post(URL, content=body, headers=headers)
+    payload = from_xml(answer.text) if xml else answer.json()
+    if refusal is None:
+        assert payload["responseStatus"] == "SUCCESS"
+        assert {str(item) for item in payload["data"]} == {str(worded(job_id))}
+    else:
+        [error] = payload["errors"]
+        assert (error["type"], error["message"][: len(refusal[1])]) == refusal
+    assert harness.row(vault.store, job_id).status == ("QUEUED" if refusal else "CANCELLING")

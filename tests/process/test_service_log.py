@@ -72,6 +72,13 @@ def test_what_can_be_got_can_be_asked_for_by_head(serve: Serve, path: str) -> No
     assert told.partition(b"\r\n\r\n")[2] == b""
 
 
+def test_who_has_asked_and_says_nothing_more_is_answered(serve: Serve) -> None:
+    service = serve("--no-worker")
+    for path in ("/healthz", "/api/v26.1/objects/users/me", "/"):
+        asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        assert b" 200 " in ask(service, asked, cut_off=True).splitlines()[0]
+
+
 def test_lines_beyond_a_bound_are_held_back_and_counted() -> None:
     now = 7.0
     throttle = Throttle(lambda: now)

@@ -120,15 +120,24 @@ class _Connection(H11Protocol):
         if (request := cast("RequestResponseCycle | None", self.cycle)) is not None:
             request.disconnected = True
             request.message_event.set()
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        with contextlib.suppress(h11.LocalProtocolError):  # there is no answering in this state
             super().send_400_response(msg)
-        else:
-            self.transport.close()
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """See uvicorn; but there is nothing to install, and strangers write no log."""
 
     def on_response_complete(self) -> None:
         self._look()
         super().on_response_complete()
         self._look()
+
+    def eof_received(self) -> bool | None:
+        """Who has asked and says nothing more still gets the answer; TLS has no such half."""
+        if self._turn is not _Turn.OURS or self._request is None or self.scheme == "https":
+            return None
+        self._request.keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
