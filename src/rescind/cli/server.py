@@ -132,7 +132,7 @@ class _Connection(H11Protocol):
         super().on_response_complete()
         self._look()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> bool | None:  # type: ignore[override] # as asyncio has it
         """Who has asked and says nothing more still gets the answer; TLS has no such half."""
         if self._turn is not _Turn.OURS or self._request is None or self.scheme == "https":
             return None
