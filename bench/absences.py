@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from postgres import Server
 from proxy import Proxy
-from rescind import wiring
+from rescind import databases
 from rescind.lifecycle import Status
 from rescind.model import NewJob
 from store.harness import USER, submit_all
@@ -34,7 +34,7 @@ def bench(server: Server, what: str, round_trip: float, absences: list[float]) -
         folder = Path(name)
         folder.chmod(0o755)
         proxy = Proxy(folder, url, round_trip)
-        store = wiring.open_store(url)
+        store = databases.open_store(url)
         store.add_user("ada", "hash", frozenset())
         worker = subprocess.Popen(
             [

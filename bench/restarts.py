@@ -25,7 +25,7 @@ import httpx2
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from postgres import Server
-from rescind import wiring
+from rescind import databases
 from rescind.lifecycle import FINAL, Status
 from rescind.model import Job
 
@@ -125,7 +125,7 @@ class Load:
 
 
 def jobs_of(url: str) -> list[Job]:
-    store = wiring.open_store(url)
+    store = databases.open_store(url)
     found = store.latest_jobs(limit=1_000_000, below=2**62, owner=None)
     store.close()
     return found
@@ -137,7 +137,7 @@ def bench(name: str, folder: str, url: str, restarts: int, *, hosts: int) -> Non
         folder, "serve", "--database", url, "--port", str(port), "--first-administrator"
     )
     if hosts > 1:
-        wiring.migrate(url)
+        databases.migrate(url)
     programs = [serve(ports[0])]
     password = programs[0].said.partition("password: ")[2].split()[0]
     programs += [serve(port) for port in ports[1:]]

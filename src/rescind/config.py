@@ -106,6 +106,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _name(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be a host name or an address")
+    return text
+
+
+def _host(text: str) -> str:
+    if "*" in text or not _HOST.fullmatch(text):
+        raise ValueError("must be a host name, as `rescind.example`")
+    return text
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     for name in _words(text):
         if not _HOST.fullmatch(name):
@@ -138,7 +150,7 @@ def _truth(text: str) -> bool:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("database", "sqlite:///rescind.db", _database, "where everything is kept"),
-    Setting("host", "127.0.0.1", str, "the address to listen on"),
+    Setting("host", "127.0.0.1", _name, "the address to listen on"),
     Setting("port", 8127, _number(0, 65_535), "the port to listen on; 0: any free one"),
     Setting("jobs", (), _words, "modules that declare jobs, separated by spaces or commas"),
     Setting("engine", "process", _one_of("process", "inline"), "where jobs run"),
@@ -150,7 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
     Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
-    Setting("public_name", None, str, "the host name clients know the service by"),
+    Setting("public_name", None, _host, "the host name clients know the service by"),
     Setting(
         "allowed_hosts",
         (),
@@ -318,7 +330,7 @@ def _effective(
     for given, source in candidates:
         if given is None:
             continue
-        text = " ".join(given) if isinstance(given, list | tuple) else str(given)
+        text = " ".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
         try:
             return Effective(setting, setting.parse(text), source)
         except ValueError as error:

@@ -1,4 +1,6 @@
-"""The only module that names a concrete store and a concrete engine: it puts a service together."""
+"""Puts a service together: with ``databases.py`` the only module that names a concrete store, and
+the only one that names a concrete engine.
+"""
 
 import fcntl
 import os
@@ -38,8 +40,6 @@ from rescind.runtime.supervisor import Supervisor
 from rescind.runtime.takeover import Takeover
 from rescind.runtime.worker import Worker
 from rescind.service.health import Health
-from rescind.store.postgres import migration as postgres
-from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
 from rescind.store.sqlite import migration as sqlite
 from rescind.store.sqlite.store import FileOwner, SqliteStore
@@ -49,24 +49,6 @@ _log = structlog.get_logger()
 
 ALL_ROUTES: tuple[Route, ...] = (*ROUTES, *PAGES)
 """Everything that can be asked for by HTTP."""
-
-
-def migrate(url: str) -> tuple[int, int]:
-    """Bring a database to this program's schema; (version before, version after)."""
-    path = sqlite_path(url)
-    return postgres.migrate(url) if path is None else sqlite.migrate(path)
-
-
-def check(url: str) -> list[str]:
-    """What is wrong with a database, in whole sentences."""
-    path = sqlite_path(url)
-    return postgres.check(url) if path is None else sqlite.check(path)
-
-
-def open_store(url: str) -> Store:
-    """A migrated database, for people's work on it beside a running service."""
-    path = sqlite_path(url)
-    return PostgresStore(url) if path is None else SqliteStore(path, SystemClock())
 
 
 class _Backend(NamedTuple):
@@ -206,6 +188,8 @@ def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
 
 def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
     """Many processes share the database, under leases."""
+    from rescind.store.postgres.store import PostgresStore  # noqa: PLC0415 - as in databases.py
+
     store = PostgresStore(settings.database, lease_seconds=settings.lease_seconds)
     stack.callback(store.close)
     exchanger = Exchanger(store.exchange, clock, store.wake)

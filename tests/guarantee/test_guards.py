@@ -45,7 +45,7 @@ GUARDS: list[tuple[str, str | re.Pattern[str], str, Callable[[Store], None]]] = 
     (
         "finish",
         "AND job.status = 'RUNNING' AND job.worker = :worker",
-        "AND :worker",
+        "AND :worker NOT NULL",
         matrix(Move.FINISH),
     ),
     (

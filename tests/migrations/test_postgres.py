@@ -128,3 +128,30 @@ def test_a_check_sees_what_is_missing_and_what_is_other_and_leaves_nothing(
     with psycopg.connect(postgres_url) as connection:
         found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'rescind_check'")
         assert found.fetchone() is None
+
+
+FOREIGN = {
+    "a version": "CREATE TABLE schema_version (version integer)",
+    "a version of another kind": "CREATE TABLE schema_version (installed_rank text)",
+    "a job table": "CREATE TABLE job (id text)",
+}
+
+
+@pytest.mark.parametrize("made", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_database_of_another_application_is_left_as_it_is(
+    empty_postgres_url: str, made: str
+) -> None:
+    run(empty_postgres_url, made)
+    before = objects(empty_postgres_url)
+    with pytest.raises(SchemaError, match=r"another application.*left as it is"):
+        migration.migrate(empty_postgres_url)
+    assert objects(empty_postgres_url) == before
+    if "schema_version" in made:
+        for use in (migration.check, PostgresStore):
+            with pytest.raises(SchemaError, match="another application"):
+                use(empty_postgres_url)
+
+
+def test_what_was_made_is_marked(postgres_url: str) -> None:
+    run(postgres_url, "DROP TABLE job_event CASCADE")
+    assert migration.migrate(postgres_url) == (SCHEMA_VERSION, SCHEMA_VERSION)

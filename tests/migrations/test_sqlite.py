@@ -12,6 +12,7 @@ from rescind.errors import SchemaError, StoreUnavailable
 from rescind.store.sql import versions
 from rescind.store.sql.versions import SCHEMA_VERSION
 from rescind.store.sqlite import migration
+from rescind.store.sqlite.database import APPLICATION_ID
 from rescind.store.sqlite.store import SqliteStore
 from store.harness import USER, new_job
 
@@ -142,11 +143,48 @@ def test_a_migration_that_fails_changes_nothing(
     assert objects(path) == before
 
 
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "theirs.db"
+FOREIGN = {
+    "a table": "CREATE TABLE notes (id INTEGER); INSERT INTO notes VALUES (1)",
+    "a table in WAL": "PRAGMA journal_mode = WAL; CREATE TABLE notes (id INTEGER)",
+    "some of our names": "CREATE TABLE job (id INTEGER); CREATE TABLE session (id INTEGER)",
+    "a mark": "PRAGMA application_id = 7",
+    "a mark and our tables": f"{versions.schema(PACKAGE)}; PRAGMA application_id = 7",
+    "a version": "PRAGMA user_version = 1",
+    "our version": f"CREATE TABLE notes (id INTEGER); PRAGMA user_version = {SCHEMA_VERSION}",
+}
+
+
+@pytest.mark.parametrize("made", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_database_of_another_application_is_left_as_it_is(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "notes.db"
     connection = apsw.Connection(str(path))
-    connection.execute("CREATE TABLE theirs (id INTEGER)")
+    connection.execute(made).fetchall()
     connection.close()
-    with pytest.raises(SchemaError, match="something else"):
+    before, written = path.read_bytes(), path.stat().st_mtime_ns
+    for use in (
+        lambda: migration.migrate(path),
+        lambda: migration.check(path),
+        lambda: SqliteStore(path, SystemClock()),
+    ):
+        with pytest.raises(SchemaError, match=r"another application's database\. It was left"):
+            use()
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, written)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 1000)
+    with pytest.raises(SchemaError, match="no SQLite database"):
         migration.migrate(path)
-    assert list(objects(path)) == ["table theirs"]
+    assert path.read_text() == "not a database " * 1000
+
+
+def test_a_file_from_before_there_was_a_mark_is_marked(tmp_path: Path) -> None:
+    path = tmp_path / "rescind.db"
+    at_version(path, SCHEMA_VERSION)
+    connection = apsw.Connection(str(path))
+    assert connection.pragma("application_id") == 0
+    migration.migrate(path)
+    assert connection.pragma("application_id") == APPLICATION_ID
+    connection.close()

@@ -10,7 +10,7 @@ import pytest
 
 from process.conftest import LEASE_SECONDS, Service, Worker, on_postgres, show
 from processes import HANG_SECONDS, is_alive
-from rescind import wiring
+from rescind import databases
 from rescind.cli.exits import Exit
 from rescind.engines.process.tree import descendants
 from rescind.lifecycle import Move, Status
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(database: str, serve: Serve) -> Iterator[Store]:
     """The database, beside the processes."""
-    store = wiring.open_store(database)
+    store = databases.open_store(database)
     yield store
     store.close()
 

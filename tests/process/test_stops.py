@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from process.conftest import Service, figures, on_both_stores, show
-from rescind import wiring
+from rescind import databases
 from rescind.store.protocol import Store
 
 STOPS = int(os.environ.get("STOPS", "8"))
@@ -19,8 +19,8 @@ SLOTS = 8
 @pytest.fixture
 def store(serve: Callable[..., Service], database: str) -> Iterator[Store]:
     """The database, beside the service."""
-    wiring.migrate(database)
-    store = wiring.open_store(database)
+    databases.migrate(database)
+    store = databases.open_store(database)
     yield store
     store.close()
 

@@ -26,7 +26,7 @@ from process.conftest import (
     options_of,
     show,
 )
-from rescind import wiring
+from rescind import databases
 from rescind.engines.process.tree import descendants
 from rescind.errors import StoreUnavailable
 from rescind.lifecycle import FINAL, Move, Status
@@ -70,7 +70,7 @@ class Storm:
         if self.on_postgres:
             self.workers = [self.work(), self.work()]
         self.headers = dict(self.services[0].client.headers)
-        self.store = wiring.open_store(database)
+        self.store = databases.open_store(database)
 
     def serve(self) -> Service:
         options = ("--slots", "4", *options_of(JOBS))

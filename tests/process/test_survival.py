@@ -12,7 +12,7 @@ import pytest
 
 from process.conftest import FINAL, Service, on_both_stores, show
 from processes import is_alive, named
-from rescind import wiring
+from rescind import databases
 from rescind.engines.process.tree import descendants
 
 Serve = Callable[..., Service]
@@ -297,7 +297,7 @@ def test_a_killed_service_is_no_worker_any_more_when_the_next_has_started(
 ) -> None:
     serve().end(signal.SIGKILL)
     service = serve()
-    store = wiring.open_store(database)
+    store = databases.open_store(database)
     [worker] = store.workers()
     assert worker.pid == service.process.pid
     assert service.end() == 0

@@ -55,5 +55,44 @@ def test_the_time_between_sigterm_and_sigkill_is_the_jobs() -> None:
 )
 def test_what_is_wrong_is_named(options: dict[str, float]) -> None:
     [name] = options
-    with pytest.raises(ConfigurationError, match=f"{name} .* must be from 0 to"):
+    with pytest.raises(ConfigurationError, match=f"{name} .* must be a number from 0 to"):
         declared(**options)
+
+
+WRONG: dict[str, list[Any]] = {
+    "title": ["", "x" * 1_501, 5, b"x", ["x"]],
+    "queue": ["", 5, None],
+    "idempotent": [1, "yes", None],
+    "cancellable_in": ["QUEUED", ["SCHEDULED"], ["x"], [5], 5, None, [None]],
+    "grace_seconds": [-1, 3_601, "10", None, True, [1], float("inf"), float("nan")],
+    "timeout_minutes": [0, -1, 4_321, "5", None, True],
+    "inactivity_minutes": [0, -1, "5", True, float("nan")],
+    "attempts_max": [0, 101, 1.5, "1", None, True],
+    "retry_seconds": [-1, 86_401, "5", None],
+    "interrupt_seconds": ["1", True, []],
+    "terminate_seconds": ["1", None, True],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_each_wrong_argument_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        declared(**{name: value})
+    [problem] = caught.value.problems
+    assert problem.startswith(f"@job('declared__c'): {name} ")
+    assert " must be " in problem
+    assert len(problem) < 300
+
+
+@pytest.mark.parametrize("name", [5, None, b"a__c", "A__c", "a", "a__c\n", "x" * 44 + "__c", hook])
+def test_a_wrong_name_is_shown(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^@job\(.+\): name .+ must be lower-case words"):
+        job(name)
+
+
+def test_all_wrong_arguments_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        declared(**{name: values[0] for name, values in WRONG.items()})
+    assert len(caught.value.problems) == len(WRONG)

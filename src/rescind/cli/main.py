@@ -1,14 +1,15 @@
 """``rescind``: its commands."""
 
+import io
 import os
+import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from rescind import config as configuration
-from rescind import wiring
-from rescind.cli import serving
+from rescind import databases
 from rescind.cli.exits import Exit, clear_errors
 from rescind.cli.users import users
 
@@ -85,6 +86,8 @@ def serve(  # noqa: PLR0917 - typer turns each parameter into an option by name
     ] = None,
 ) -> None:
     """Serve the API and the pages, and run jobs, until SIGTERM or Ctrl-C."""
+    from rescind.cli import serving  # noqa: PLC0415 - other commands do not wait for all it needs
+
     with clear_errors():
         serving.serve(
             settings(
@@ -110,6 +113,8 @@ def worker(
     slots: SlotsOption = None,
 ) -> None:
     """Run jobs from a PostgreSQL database that others serve, until SIGTERM or Ctrl-C."""
+    from rescind.cli import serving  # noqa: PLC0415 - as above
+
     with clear_errors():
         serving.work(settings(database=database, jobs=jobs or None, engine=engine, slots=slots))
 
@@ -146,7 +151,7 @@ def migrate(database: DatabaseOption = None) -> None:
     """Bring the database to this version's schema, creating it if need be."""
     with clear_errors():
         url = settings(database=database).database
-        before, after = wiring.migrate(url)
+        before, after = databases.migrate(url)
     shown = configuration.without_password(url)
     if before == after:
         typer.echo(f"{shown} is at schema version {after} already.")
@@ -159,7 +164,7 @@ def check(database: DatabaseOption = None) -> None:
     """Check that the database is whole and has this version's schema."""
     with clear_errors():
         url = settings(database=database).database
-        problems = wiring.check(url)
+        problems = databases.check(url)
     shown = configuration.without_password(url)
     for problem in problems:
         typer.echo(f"{shown}: {problem}", err=True)
@@ -170,4 +175,7 @@ def check(database: DatabaseOption = None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what was given may be no UTF-8
     app()

@@ -179,11 +179,12 @@ def _listen(settings: Settings, tls: Tls) -> socket.socket:
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that cannot be one, too
         listener.close()
+        why = getattr(error, "strerror", None) or error
         raise CannotStart(
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Choose another with --port or RESCIND_PORT."
+            f"Cannot listen on {settings.host} port {settings.port}: {why}. "
+            "Choose another with --host and --port, or RESCIND_HOST and RESCIND_PORT."
         ) from error
     return listener
 

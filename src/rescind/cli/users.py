@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rescind import config as configuration
-from rescind import wiring
+from rescind import databases
 from rescind.cli.exits import clear_errors
 from rescind.errors import ConfigurationError
 from rescind.service import accounts
@@ -32,7 +32,7 @@ _Stdin = Annotated[
 def _store(database: str | None) -> Iterator[Store]:
     with clear_errors():
         found = configuration.load({"database": database}, os.environ)
-        store = wiring.open_store(configuration.settings(found).database)
+        store = databases.open_store(configuration.settings(found).database)
         try:
             yield store
         finally:
@@ -93,7 +93,10 @@ def passwd(name: _Name, password_stdin: _Stdin = False, database: _Database = No
 def _password(from_stdin: bool) -> str:
     """One line of standard input, or what a person types twice."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ConfigurationError("The password on standard input is not UTF-8.") from None
     if not sys.stdin.isatty():
         raise ConfigurationError("Give the password on standard input with --password-stdin.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))

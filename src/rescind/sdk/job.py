@@ -1,6 +1,7 @@
 """``@job``: declares that a function is a job's code."""
 
 import inspect
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -16,6 +17,15 @@ from rescind.sdk.context import JobContext
 Code = Callable[[JobContext], Any] | Callable[[JobContext], Awaitable[Any]]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*__c")
+
+
+_NAME_RULE = (
+    "be lower-case words joined by single underscores, then __c, at most "
+    f"{limits.NAME_CHARACTERS_MAX} characters before it"
+)
+_TITLE_RULE = f"be a text of 1 to {limits.TITLE_CHARACTERS_MAX} characters"
+_POSITIVE = math.ulp(0.0)
+_MINUTES_MAX = 2**31
 
 
 class Processor:
@@ -77,36 +87,29 @@ def job(
 
     Raises ConfigurationError naming everything that is wrong.
     """
-    asked = [str(status) for status in cancellable_in]
-    permitted = sorted(CANCELLABLE_IN_DEFAULT)
-    checks = {
-        f"name {name!r} must be lower-case words joined by single underscores, then __c, "
-        f"at most {limits.NAME_CHARACTERS_MAX} characters before it": bool(_NAME.fullmatch(name))
-        and len(name) <= limits.NAME_CHARACTERS_MAX + len("__c"),
-        f"title {title!r} must have 1 to {limits.TITLE_CHARACTERS_MAX} characters": title is None
-        or 0 < len(title) <= limits.TITLE_CHARACTERS_MAX,
-        f"cancellable_in {asked} must be of {', '.join(permitted)}": set(asked) <= set(permitted),
-        f"grace_seconds {grace_seconds!r} must be from 0 to {limits.GRACE_SECONDS_MAX:g}": 0
-        <= grace_seconds
-        <= limits.GRACE_SECONDS_MAX,
-        f"timeout_minutes {timeout_minutes!r} must be more than 0, at most "
-        f"{limits.TIMEOUT_MINUTES_MAX}": 0 < timeout_minutes <= limits.TIMEOUT_MINUTES_MAX,
-        f"inactivity_minutes {inactivity_minutes!r} must be more than 0": inactivity_minutes is None
-        or inactivity_minutes > 0,
-        f"attempts_max {attempts_max!r} must be from 1 to {limits.ATTEMPTS_MAX}": 1
-        <= attempts_max
-        <= limits.ATTEMPTS_MAX,
-        f"retry_seconds {retry_seconds!r} must be from 0 to {limits.RETRY_SECONDS_MAX:g}": 0
-        <= retry_seconds
-        <= limits.RETRY_SECONDS_MAX,
-        f"interrupt_seconds {interrupt_seconds!r} must be from 0 to {limits.GRACE_SECONDS_MAX:g}, "
-        "or None": interrupt_seconds is None
-        or interrupt_seconds is UNSET
-        or 0 <= interrupt_seconds <= limits.GRACE_SECONDS_MAX,
-        f"terminate_seconds {terminate_seconds!r} must be from 0 to "
-        f"{limits.TERMINATE_SECONDS_MAX:g}": 0 <= terminate_seconds <= limits.TERMINATE_SECONDS_MAX,
-    }
-    problems = [f"@job({name!r}): {sentence}." for sentence, fine in checks.items() if not fine]
+    permitted = ", ".join(sorted(CANCELLABLE_IN_DEFAULT))
+    asked = _statuses(cancellable_in)
+    checks: list[tuple[str, Any, bool, str]] = [
+        ("name", name, _is_name(name), _NAME_RULE),
+        ("title", title, title is None or _is_title(title), _TITLE_RULE),
+        ("queue", queue, _is_queue(queue), "be the name of a queue"),
+        ("idempotent", idempotent, isinstance(idempotent, bool), "be True or False"),
+        ("cancellable_in", cancellable_in, asked is not None, f"be of {permitted}"),
+        _within("grace_seconds", grace_seconds, 0, limits.GRACE_SECONDS_MAX),
+        _within("timeout_minutes", timeout_minutes, _POSITIVE, limits.TIMEOUT_MINUTES_MAX),
+        _within("inactivity_minutes", inactivity_minutes, _POSITIVE, _MINUTES_MAX, none=True),
+        _within("attempts_max", attempts_max, 1, limits.ATTEMPTS_MAX, kind=int),
+        _within("retry_seconds", retry_seconds, 0, limits.RETRY_SECONDS_MAX),
+        _within("terminate_seconds", terminate_seconds, 0, limits.TERMINATE_SECONDS_MAX),
+    ]
+    if interrupt_seconds is not UNSET:
+        most = limits.GRACE_SECONDS_MAX
+        checks.append(_within("interrupt_seconds", interrupt_seconds, 0, most, none=True))
+    problems = [
+        f"@job({_shown(name)}): {argument} {_shown(value)} must {rule}."
+        for argument, value, fine, rule in checks
+        if not fine
+    ]
     if problems:
         raise ConfigurationError(*problems)
 
@@ -119,7 +122,7 @@ def job(
             title=title or name,
             queue=queue,
             idempotent=idempotent,
-            cancellable_in=frozenset(Status(status) for status in asked),
+            cancellable_in=asked or frozenset(),
             grace_seconds=float(grace_seconds),
             timeout_seconds=timeout_minutes * 60.0,
             inactivity_seconds=None if inactivity_minutes is None else inactivity_minutes * 60.0,
@@ -133,3 +136,48 @@ def job(
         return Processor(code, structs.replace(metadata, interrupt_seconds=explicit))
 
     return declare
+
+
+def _is_name(name: object) -> bool:
+    longest = limits.NAME_CHARACTERS_MAX + len("__c")
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and len(name) <= longest
+
+
+def _is_queue(queue: object) -> bool:
+    return isinstance(queue, str) and queue != ""
+
+
+def _is_title(title: object) -> bool:
+    return isinstance(title, str) and 0 < len(title) <= limits.TITLE_CHARACTERS_MAX
+
+
+def _statuses(given: object) -> frozenset[Status] | None:
+    """The statuses that these are, if a job may be cancelled in each."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return None
+    words = [str(status) for status in given]
+    permitted = CANCELLABLE_IN_DEFAULT.issuperset(words)
+    return frozenset(Status(word) for word in words) if permitted else None
+
+
+def _within(
+    name: str,
+    value: object,
+    least: float,
+    most: float,
+    *,
+    kind: type[int] | type[float] = float,
+    none: bool = False,
+) -> tuple[str, Any, bool, str]:
+    kinds = int if kind is int else (int, float)
+    is_one = isinstance(value, kinds) and not isinstance(value, bool)
+    fine = (none and value is None) or (is_one and least <= value <= most)  # type: ignore[operator]
+    noun = "a whole number" if kind is int else "a number"
+    above = "more than 0, at most" if least == _POSITIVE else f"from {least:g} to"
+    return name, value, fine, f"be {noun} {above} {most:g}{', or None' if none else ''}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    most = limits.ITEM_VALUE_CHARACTERS_SHOWN
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,5 +1,7 @@
 """Hashes of passwords."""
 
+from functools import cache
+
 import argon2
 
 from rescind import ids, limits
@@ -7,7 +9,11 @@ from rescind import ids, limits
 # One core for a fiftieth of a second: enough that nobody guesses, and so little that a hundred who
 # try wrong ones hold nobody up (OWASP's Password Storage Cheat Sheet names these).
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODYS = _hasher.hash(ids.password())
+
+
+@cache
+def _nobodys() -> str:
+    return _hasher.hash(ids.password())
 
 
 def hashed(password: str) -> str:
@@ -20,7 +26,7 @@ def verify(password_hash: str | None, password: str) -> bool:
     if len(password) > limits.PASSWORD_CHARACTERS_MAX:
         return False
     try:
-        _hasher.verify(password_hash or _NOBODYS, password)
+        _hasher.verify(password_hash or _nobodys(), password)
     except argon2.exceptions.VerifyMismatchError:
         return False
     return password_hash is not None

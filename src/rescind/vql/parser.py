@@ -1,6 +1,7 @@
 """Text to a tree. A library reads the grammar; here is what its nodes become."""
 
 import re
+from functools import cache
 from importlib import resources
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ def parse(text: str) -> tree.Statement:
     if _UNSTORABLE.search(text):
         raise invalid("A query must not hold U+0000 or a lone surrogate")
     try:
-        statement: Any = _PARSER.parse(text)
+        statement: Any = _parser().parse(text)
     except UnexpectedToken as error:
         token = "end of the query" if error.token.type == "$END" else str(error.token)
         raise _unknown_token(text, token, error) from None
@@ -155,10 +156,12 @@ def _text(token: Token) -> tree.Text:
     return tree.Text((*pieces, piece + inside[end:]))
 
 
-_PARSER = Lark(
-    resources.files(__package__).joinpath("grammar.lark").read_text(),
-    parser="lalr",
-    transformer=_Trees(),
-    propagate_positions=False,
-    maybe_placeholders=False,
-)
+@cache
+def _parser() -> Lark:
+    return Lark(
+        resources.files(__package__).joinpath("grammar.lark").read_text(),
+        parser="lalr",
+        transformer=_Trees(),
+        propagate_positions=False,
+        maybe_placeholders=False,
+    )

@@ -13,10 +13,17 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rescind import limits
 from rescind.config import without_password
-from rescind.errors import ConfigurationError, StoreUnavailable
+from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
 from rescind.store.postgres.transaction import Connection
 from rescind.store.sql import versions
 
+MARK = "rescind"
+"""The comment on our table of the schema's version."""
+_SCHEMA = """
+SELECT to_regclass('schema_version') AS name,
+    obj_description(to_regclass('schema_version'), 'pg_class') AS mark,
+    to_regclass('job_event') IS NOT NULL AND to_regclass('user_account') IS NOT NULL AS is_ours
+"""
 _QUOTED = re.compile('"([^"]*)"')
 _TRY_SECONDS = limits.POSTGRES_WAIT_SECONDS_MAX / limits.POSTGRES_TRIES
 
@@ -109,10 +116,17 @@ def configure(connection: Connection) -> None:
 
 
 def schema_version(connection: Connection) -> int:
-    """The version of the database's schema; 0 when it has none."""
-    found = connection.execute("SELECT to_regclass('schema_version') AS name").fetchone()
+    """The version of the database's schema; 0 when it has none. Raises SchemaError when it is
+    another application's.
+    """
+    found = connection.execute(_SCHEMA).fetchone()
     if found is None or found["name"] is None:
         return 0
+    if found["mark"] != MARK and not found["is_ours"]:
+        raise SchemaError(
+            "The database has a table schema_version of another application. It was left as it is; "
+            "give Rescind a database or a schema of its own."
+        )
     row = connection.execute("SELECT version FROM schema_version").fetchone()
     return 0 if row is None else int(row["version"])
 

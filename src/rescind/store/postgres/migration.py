@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from psycopg import IsolationLevel, errors
 
 from rescind import limits
-from rescind.errors import StoreUnavailable
-from rescind.store.postgres.database import connect, schema_version, translated
+from rescind.errors import SchemaError, StoreUnavailable
+from rescind.store.postgres.database import MARK, connect, schema_version, translated
 from rescind.store.postgres.transaction import Connection
 from rescind.store.sql import versions
 from rescind.store.sql.versions import SCHEMA_VERSION
@@ -47,7 +47,7 @@ def migrate(url: str) -> tuple[int, int]:
     """Bring the database to this program's schema; (version before, version after).
 
     Of several processes one does it. Raises SchemaError when the database is too new for this
-    program, StoreUnavailable when a table it must change stays busy.
+    program, or another application's; StoreUnavailable when a table it must change stays busy.
     """
     with _refused(), translated(), connect(url) as connection:
         # What is seen must be as it is once the lock is held.
@@ -66,6 +66,8 @@ def migrate(url: str) -> tuple[int, int]:
                 "there is less to do, or find it in pg_stat_activity."
             ) from error
         connection.execute("UPDATE schema_version SET version = %s", (after,))
+        if before < after:
+            connection.execute(f"COMMENT ON TABLE schema_version IS '{MARK}'".encode())
     return before, after
 
 
@@ -74,6 +76,11 @@ def _refused() -> Iterator[None]:
     """What the database does not let this role do, or has already of somebody else."""
     try:
         yield
+    except errors.DuplicateTable as error:
+        raise SchemaError(
+            f"The database has tables of another application: {error.diag.message_primary}. "
+            "It was left as it is; give Rescind a database or a schema of its own."
+        ) from error
     except errors.ProgrammingError as error:
         raise StoreUnavailable(f"The database refused the migration: {error}") from error
 

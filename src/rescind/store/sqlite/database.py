@@ -13,6 +13,11 @@ from rescind import limits
 from rescind.errors import SchemaError, StoreUnavailable
 from rescind.store.sql import versions
 
+APPLICATION_ID = 0x52534344
+"""What marks a file as Rescind's, in its header: RSCD."""
+_TABLES = {"job", "job_event", "job_metadata", "user_account", "session"}
+"""What tells one that was made before there was a mark."""
+
 _UNAVAILABLE = (
     apsw.BusyError,
     apsw.LockedError,
@@ -109,13 +114,35 @@ class Database:
 
 
 def connect(path: Path) -> apsw.Connection:
-    """A connection whose commits are on disk when they return; the file must exist."""
+    """A connection whose commits are on disk when they return; the file must exist.
+
+    Raises SchemaError, before anything is written, when it is another application's.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(limits.SQLITE_BUSY_SECONDS_MAX * 1000))
+    try:
+        _require_ours(path, connection)
+    except BaseException:
+        connection.close()
+        raise
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {limits.SQLITE_WAL_BYTES_KEPT}")
     return connection
+
+
+def _require_ours(path: Path, connection: apsw.Connection) -> None:
+    try:
+        mark = connection.pragma("application_id")
+    except apsw.NotADBError:
+        raise SchemaError(f"{path} is no SQLite database. It was left as it is.") from None
+    if mark == APPLICATION_ID:
+        return
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    tables = {str(row[0]) for row in names}
+    is_new = not tables and connection.pragma("user_version") == 0
+    if mark != 0 or not (is_new or tables >= _TABLES):
+        raise SchemaError(f"{path} is another application's database. It was left as it is.")
 
 
 def _use_wal(connection: apsw.Connection) -> None:

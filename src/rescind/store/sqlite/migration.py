@@ -5,10 +5,10 @@ from pathlib import Path
 
 import apsw
 
-from rescind.errors import SchemaError, StoreUnavailable
+from rescind.errors import StoreUnavailable
 from rescind.store.sql import versions
 from rescind.store.sql.versions import SCHEMA_VERSION
-from rescind.store.sqlite.database import connect, translated
+from rescind.store.sqlite.database import APPLICATION_ID, connect, translated
 
 assert __package__ is not None
 _PACKAGE: str = __package__
@@ -18,12 +18,13 @@ def migrate(path: Path) -> tuple[int, int]:
     """Bring the file to this program's schema, creating it (readable by its owner alone) if need
     be; (version before, version after). What is migrated is first copied beside it.
 
-    Raises SchemaError when the file is too new for this program.
+    Raises SchemaError when the file is too new for this program, or another application's.
     """
     with translated():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)
         except OSError as error:
             raise StoreUnavailable(f"{path} cannot be created: {error.strerror}.") from error
         connection = connect(path)
@@ -40,11 +41,10 @@ def _step(connection: apsw.Connection, path: Path) -> tuple[int, int]:
     connection.execute("BEGIN IMMEDIATE")  # of two processes, one does it
     before = _version(connection)
     after = max(before, SCHEMA_VERSION)
-    if before == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get:
-        raise SchemaError(f"{path} is a database of something else.")
     for step in versions.steps(str(path), before, _PACKAGE):
         connection.execute(step)
     connection.execute(f"PRAGMA user_version = {after}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("COMMIT")
     return before, after
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -16,16 +17,16 @@ from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row, of_json, to_json
 from rescind.store.sql.statements import Moved, fitted, shared_sql, with_pieces
 
-_QUERIES = aiosql.from_str(
-    shared_sql() + resources.files(__package__).joinpath("queries.sql").read_text(),
-    "apsw",
-    mandatory_parameters=False,
-)
+
+@cache
+def _queries() -> Any:
+    text = shared_sql() + resources.files(__package__).joinpath("queries.sql").read_text()
+    return aiosql.from_str(text, "apsw", mandatory_parameters=False)
 
 
 def sql(name: str) -> str:
     """The text of one statement."""
-    return str(getattr(_QUERIES, name).sql)
+    return str(getattr(_queries(), name).sql)
 
 
 class SqliteTransaction:
