@@ -30,6 +30,7 @@ _NO_PORT = re.compile(r"(?is)^((?:[a-z][\w+.-]*:/+)?[^:/@]*:)(?![0-9]*(?:/|$)|:)
 _NAME = re.compile(r"[a-z_]{3,}")
 
 
+_ADDRESS_OR_NAME = re.compile(r"[A-Za-z0-9_.:%-]+")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
@@ -107,7 +108,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _name(text: str) -> str:
-    if not text.strip() or not text.isprintable():
+    if not _ADDRESS_OR_NAME.fullmatch(text):
         raise ValueError("must be a host name or an address")
     return text
 
@@ -116,6 +117,13 @@ def _host(text: str) -> str:
     if "*" in text or not _HOST.fullmatch(text):
         raise ValueError("must be a host name, as `rescind.example`")
     return text
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    names = _words(text)
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError("must be module names, as `myproject.jobs`")
+    return names
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("database", "sqlite:///rescind.db", _database, "where everything is kept"),
     Setting("host", "127.0.0.1", _name, "the address to listen on"),
     Setting("port", 8127, _number(0, 65_535), "the port to listen on; 0: any free one"),
-    Setting("jobs", (), _words, "modules that declare jobs, separated by spaces or commas"),
+    Setting("jobs", (), _modules, "modules that declare jobs, separated by spaces or commas"),
     Setting("engine", "process", _one_of("process", "inline"), "where jobs run"),
     Setting(
         "warm",
@@ -330,7 +338,8 @@ def _effective(
     for given, source in candidates:
         if given is None:
             continue
-        text = " ".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+        is_list = isinstance(given, list | tuple) and isinstance(setting.default, tuple)
+        text = " ".join(map(str, given)) if is_list else str(given)
         try:
             return Effective(setting, setting.parse(text), source)
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -169,3 +170,78 @@ def test_tls_files_that_are_not_there_are_said(rescind: Run) -> None:
     refused = rescind("serve", "--port", "0", "--tls-certificate", "no.pem", "--tls-key", "no.key")
     assert refused.returncode == 3
     assert "no.pem" in refused.stderr
+
+
+FAILING: dict[str, tuple[tuple[str, ...], int]] = {
+    "a folder that cannot be made": (("serve", "--database", "sqlite:////proc/x/y.db"), 3),
+    "a folder": (("db", "migrate", "--database", "sqlite:////etc"), 3),
+    "no database": (("serve", "--database", "sqlite:////etc/passwd"), 4),
+    "nothing there": (("user", "list", "--database", "sqlite:////nope.db"), 3),
+    "no such host": (("user", "list", "--database", "postgresql://nohost.invalid/db"), 3),
+    "nobody listens": (("user", "list", "--database", "postgresql://127.0.0.1:1/db"), 3),
+    "no such port": (("user", "list", "--database", "postgresql://127.0.0.1:99999/db"), 3),
+    "no such parameter": (("user", "list", "--database", "postgresql://127.0.0.1/db?nope=1"), 3),
+    "half an escape": (("user", "list", "--database", "postgresql://u:p%zz@127.0.0.1/db"), 3),
+    "a host with a space": (("serve", "--host", "x y"), 3),
+    "an empty host": (("serve", "--host", ""), 3),
+    "a long host": (("serve", "--host", "a" * 300), 3),
+    "no address": (("serve", "--host", "1.2.3.4.5"), 3),
+    "a host of bytes": (("serve", "--host", "\udcff"), 3),
+    "a module of bytes": (("serve", "--jobs", "\udcff"), 3),
+    "no module": (("serve", "--jobs", ".."), 3),
+    "a user of bytes": (("user", "add", "\udcff", "--password-stdin"), 3),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code"), FAILING.values(), ids=FAILING.keys())
+def test_what_fails_is_one_line_with_its_code(
+    rescind: Run, arguments: tuple[str, ...], code: int
+) -> None:
+    if arguments[:2] == ("user", "add"):
+        rescind("db", "migrate")
+    failed = rescind(*arguments, stdin="long enough\n")
+    assert failed.returncode == code, failed.stderr
+    assert failed.stdout == ""
+    assert re.fullmatch(r"rescind: .+\n", failed.stderr), failed.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slots = [1, 2]",
+        "jobs = 5",
+        "jobs = ['a', 5]",
+        "jobs = [['a']]",
+        "database = {a = 1}",
+        "secure_cookies = 3",
+        "port = 81.5",
+        "host = ['a']",
+        "host = ''",
+        "database = ''",
+        "vault_id = true",
+        "drain_seconds = nan",
+        "allowed_hosts = ['a/b']",
+        "slots =",
+        "x = 1",
+        "\udcff",
+    ],
+)
+def test_a_wrong_file_of_settings_is_one_line(rescind: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "rescind.toml").write_bytes(text.encode(errors="surrogateescape"))
+    failed = rescind("config")
+    assert (failed.returncode, failed.stdout) == (3, "")
+    assert re.fullmatch(r"rescind: rescind\.toml.+\n", failed.stderr), failed.stderr
+
+
+def test_a_full_disk_is_one_line(rescind: Run) -> None:
+    with Path("/dev/full").open("w") as full:
+        failed = subprocess.run(
+            [sys.executable, "-m", "rescind.cli", "config"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert failed.returncode == 3
+    assert re.match(r"rescind: .*No space left on device", failed.stderr)
+    assert "Traceback" not in failed.stderr

@@ -21,7 +21,7 @@ from processes import HANG_SECONDS
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("FUZZ_SEED", "20"))
-THREADS = 4
+THREADS = 2
 MEMORY_MIB_MAX = 1024
 PIECE_SECONDS = 0.01
 

@@ -41,7 +41,11 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except RescindError as error:
+        problems = error.problems if isinstance(error, ConfigurationError) else [str(error)]
+        for problem in problems:
+            print(f"rescind: {' '.join(problem.split())}", file=sys.stderr)
         code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.CANNOT)
-        for line in str(error).splitlines():
-            print(f"rescind: {line}", file=sys.stderr)
         raise SystemExit(code) from error
+    except OSError as error:  # a file that cannot be made, a disk that is full
+        print(f"rescind: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(Exit.CANNOT) from error

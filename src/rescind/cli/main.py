@@ -1,6 +1,7 @@
 """``rescind``: its commands."""
 
 import io
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -178,4 +179,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what was given may be no UTF-8
-    app()
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries have no say here
+    with clear_errors():
+        app()

@@ -61,12 +61,19 @@ class Database:
         )
         try:
             with translated():
-                self._pool.open(wait=True, timeout=limits.POSTGRES_WAIT_SECONDS_MAX)
+                self._open(url)
             with self.connection() as connection:
                 version = schema_version(connection)
             versions.require("The database", version)
         except BaseException:
             self._pool.close()
+            raise
+
+    def _open(self, url: str) -> None:
+        try:
+            self._pool.open(wait=True, timeout=limits.POSTGRES_WAIT_SECONDS_MAX)
+        except PoolTimeout:
+            connect(url).close()  # which says why, as the pool does not
             raise
 
     @contextmanager
