@@ -25,7 +25,7 @@ from rescind.service.policy import Profile
 from rescind.store.protocol import Store
 from store import harness
 
-EXAMPLES, JOBS = 10, 30
+EXAMPLES, JOBS = 6, 30
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
