@@ -152,6 +152,7 @@ def returns_when_asked(context: JobContext) -> str:
 
 @job("returns_unaware__c")
 def returns_unaware(context: JobContext) -> str:
+    say_entered(context)
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
         time.sleep(0.05)

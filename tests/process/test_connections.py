@@ -184,3 +184,38 @@ def test_beside_wrong_passwords_for_the_same_user_a_right_one_signs_in(serve: Se
         over.set()
     assert answer["responseStatus"] == "SUCCESS"
     assert set(tried) == {"USERNAME_OR_PASSWORD_INCORRECT"}
+
+
+@on_both_stores
+@pytest.mark.parametrize("csv", [False, True], ids=["JSON", "CSV"])
+@pytest.mark.parametrize("xml", [False, True], ids=["JSON", "XML"])
+def test_a_slow_cancel_is_done_and_one_that_is_cut_off_does_nothing(
+    serve: Serve, strangers: Callable[[str], Strangers], csv: bool, xml: bool
+) -> None:
+    service = serve()
+    done, left = service.submit("demo_sleep__c", count=2, run_date="2099-01-01T00:00:00Z")
+    item, kind = ("job_id\n{}\n", "text/csv") if csv else ('[{{"job_id": {}}}]', "application/json")
+    accept = "application/xml" if xml else "application/json"
+    others, pause = strangers(service.address), threading.Event()
+
+    def asked(job_id: int) -> tuple[bytes, bytes]:
+        body = item.format(job_id).encode()
+        head = (
+            "POST /api/v26.1/services/jobs/actions/cancel HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: {service.client.headers['Authorization']}\r\nAccept: {accept}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode(), body
+
+    head, body = asked(done)
+    slow = others.connect(head)
+    for number in body:
+        slow.sendall(bytes([number]))
+        pause.wait(0.01)
+    assert b"SUCCESS" in slow.recv(65536)
+    head, body = asked(left)
+    cut_off = others.connect(head + body[:-1])
+    cut_off.shutdown(socket.SHUT_WR)
+    assert is_closed(cut_off)
+    assert service.status(done) in ("CANCELLING", "CANCELLED")
+    assert service.status(left) == "SCHEDULED"

@@ -201,11 +201,7 @@ def test_a_worker_that_drains_claims_no_more_and_says_when_it_is_done(bench: Ben
 def drain(bench: Bench, name: str, **changes: object) -> int:
     """Run a job and drain at once; its id when that has been reported."""
     job_id = bench.submit(name, **changes)
-    if name == "returns_unaware":
-        bench.until(lambda: bench.status(job_id) is Status.RUNNING and not bench.worker._asked)
-        bench.until(lambda: bool(bench.engine._by_run) and bench.engine._keepers[0].permitted)
-    else:
-        bench.until(lambda: bool(bench.store.log(job_id)))
+    bench.until(lambda: bool(bench.store.log(job_id)))
     bench.worker.drain(0)
     bench.until(lambda: bench.worker.drained)
     harness.rescued(bench.store)
