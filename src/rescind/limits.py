@@ -15,7 +15,7 @@ HEADER_SECONDS_MAX = 10.0
 """From connecting, TLS included, or from the answer before."""
 ANSWER_SECONDS_MAX = 30.0
 """For a client to take something of an answer."""
-CONNECTIONS_MAX = 500
+CONNECTIONS_MAX = 2_000
 """Beyond, the one that has waited the longest for its client is closed."""
 ACCEPT_AGAIN_SECONDS = 0.05
 JSON_DEPTH_MAX = 32

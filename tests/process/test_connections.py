@@ -1,6 +1,7 @@
 """Strangers who connect, and hold on: they hold nobody up."""
 
 import contextlib
+import resource
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,8 @@ from processes import HANG_SECONDS
 from rescind import limits
 
 Serve = Callable[..., Service]
+BOUND = 400
+"""Connections: half of the files that a service may open here."""
 HALF_OPEN = {
     "nothing": b"",
     "one byte": b"P",
@@ -79,15 +82,27 @@ def is_open(connection: socket.socket) -> bool:
         connection.settimeout(HANG_SECONDS)
 
 
+@contextlib.contextmanager
+def few_files() -> Iterator[None]:
+    """Programs that are started meanwhile may open no more than these."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * BOUND, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize("said", HALF_OPEN.values(), ids=HALF_OPEN.keys())
 def test_beyond_a_bound_who_has_waited_longest_goes_and_who_asks_is_answered(
     serve: Serve, strangers: Callable[[str], Strangers], said: bytes
 ) -> None:
-    service = serve("--no-worker")
+    with few_files():
+        service = serve("--no-worker")
     others = strangers(service.address)
     oldest = others.connect(said)
     connections = []
-    for number in range(limits.CONNECTIONS_MAX + 100):
+    for number in range(BOUND + 100):
         connections.append(others.connect(said))
         if number % 50 == 0:  # on a connection that is kept, between other people's
             assert service.client.get("/objects/users/me").status_code == 200
@@ -146,12 +161,13 @@ def test_the_same_holds_before_tls_is_agreed_upon(
     words = f"{command} {files} {named}".split()
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     tls = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
-    service = started(Program(tmp_path, "serve", "--port", "0", "--no-worker", *tls, ready="ready"))
+    with few_files():
+        service = started(Program(tmp_path, "serve", "--port", "0", "--no-worker", *tls, ready="ready"))
     address = service.banner[0].rpartition(" ")[2]
     trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
     others = strangers(address)
     oldest = others.connect()
-    for _ in range(limits.CONNECTIONS_MAX + 100):
+    for _ in range(BOUND + 100):
         newest = others.connect(b"\x16")
     assert is_closed(oldest)
     assert is_open(newest)
