@@ -161,9 +161,9 @@ def test_the_same_holds_before_tls_is_agreed_upon(
     words = f"{command} {files} {named}".split()
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     tls = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
-    words = ("serve", "--port", "0", "--no-worker", *tls)
+    options = ("--port", "0", "--no-worker", *tls)
     with few_files():
-        service = started(Program(tmp_path, *words, ready="ready"))
+        service = started(Program(tmp_path, "serve", *options, ready="ready"))
     address = service.banner[0].rpartition(" ")[2]
     trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
     others = strangers(address)
