@@ -65,3 +65,16 @@ def test_disabling_a_user_or_changing_the_password_ends_every_session(store: Sto
     assert store.open_session(2, HASH, password_hash="hash")
     store.set_password(2, "new")
     assert store.session(HASH, inactive_seconds=60) is None
+
+
+def test_a_hash_is_made_anew_only_in_place_of_the_one_it_was_made_of(store: Store) -> None:
+    user_id = store.add_user("bob", "old", frozenset())
+    assert user_id is not None
+    assert not store.rehash_password(user_id, "another", "new")
+    assert store.open_session(user_id, b"session", password_hash="old")
+    assert store.rehash_password(user_id, "old", "new")
+    found = store.user_by_name("bob")
+    assert found is not None
+    assert found[1] == "new"
+    assert store.session(b"session", inactive_seconds=60.0) is not None, "nobody is signed out"
+    assert not store.rehash_password(user_id, "old", "newer")
