@@ -53,6 +53,8 @@ class ProgramWait:
         within = frame is self._user
         if not within and frame.f_back is not self._user:
             return
+        if not within and frame.f_code.co_name == "__del__":
+            return  # what is raised in it goes nowhere
         if within and event == "return":
             self._user = frame.f_back
         if sys.exception() is None and self._is_over(frame, event, argument):
