@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from itertools import count
@@ -16,16 +17,32 @@ from rescind.engines.process.tree import descendants
 from rescind.store.postgres import migration
 
 
+_MEMORY = Path("/dev/shm")
+_BYTES_MIN = 4 * 1024**3
+
+
+def _memory() -> Path | None:
+    """Where files lie in memory, if there is room: a database of its own for each test is some
+    hundred new files, and their content lives on when the server is killed all the same.
+    """
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _BYTES_MIN
+    return _MEMORY if roomy else None
+
+
 class Server:
     """A server in a folder of its own, reached by a socket in the file system."""
 
     def __init__(self) -> None:
         # Not below pytest's folder, which is closed to others: run by root, PostgreSQL runs as a
         # user of its own.
-        self._folder = TemporaryDirectory(prefix="rescind-postgres-", ignore_cleanup_errors=True)
+        self._folder = TemporaryDirectory(
+            prefix="rescind-postgres-", dir=_memory(), ignore_cleanup_errors=True
+        )
         Path(self._folder.name).chmod(0o755)
         self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
         self._numbers = count(1)
+        self._connect_and("ALTER SYSTEM SET max_wal_size = '128MB'")
+        self._connect_and("SELECT pg_reload_conf()")
         self._connect_and("CREATE DATABASE rescind_template")
         migration.migrate(self._url("rescind_template"))
 

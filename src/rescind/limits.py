@@ -217,6 +217,8 @@ SQLITE_READERS_MAX = 32
 
 # What a worker keeps in memory before it writes
 LOG_FLUSH_SECONDS = 0.25
+REPORT_AGAIN_SECONDS = 0.05
+"""When an end is written again that somebody else's lock has kept from being written."""
 LOG_WRITES_MAX = 3
 """Tries to append, beside another who does."""
 LOG_FLUSH_BYTES_MAX = 512 * 1024
@@ -237,6 +239,8 @@ POSTGRES_WAIT_SECONDS_MAX = 5.0
 """For a connection of the pool, or for the server to be there at all."""
 POSTGRES_TRIES = 10
 """In that time."""
+POSTGRES_TRUST_SECONDS = 1.0
+"""A connection that was used so lately is not tried before it is used again."""
 POSTGRES_RECONNECT_SECONDS = 1.0
 """Who waits for a connection makes the pool try again after this long."""
 POSTGRES_LOCK_SECONDS_MAX = 5.0

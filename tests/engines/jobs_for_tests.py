@@ -109,6 +109,13 @@ def prints(context: JobContext) -> None:
     print("no line end", end="")  # noqa: T201 - that is the test
 
 
+@job("reports_often__c")
+def reports_often(context: JobContext) -> None:
+    for done in range(1000):
+        context.progress(done, 1000)
+        time.sleep(0.001)
+
+
 @job("waits__c")
 def waits(context: JobContext) -> None:
     say_entered(context)

@@ -106,7 +106,7 @@ GUARDS: list[tuple[str, str | re.Pattern[str], str, Callable[[Store], None]]] = 
         matrix(Move.FAIL),
     ),
     (
-        "is_running",
+        "running",
         "AND status = 'RUNNING'",
         "",
         test_cancel.test_a_function_may_be_entered_only_while_its_run_is_running,

@@ -77,7 +77,7 @@ def test_a_job_accepted_before_its_claim_is_never_claimed(store: Store, round_: 
         history = moves(store, job_id)
         assert history in (["submit", "cancel"], ["submit", "claim", "cancel"])
         assert (Move.CLAIM in history) is (job_id in claimed)
-        assert not store.may_enter("w1", RunRef(job_id, 1))
+        assert not store.may_enter("w1", [RunRef(job_id, 1)])
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))

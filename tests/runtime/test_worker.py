@@ -15,9 +15,11 @@ from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Ended, EngineEvent, Order, StopReason
 from rescind.errors import StoreUnavailable
 from rescind.lifecycle import FINAL, Evidence, Status
-from rescind.model import Actor, Job, JobMetadata, Registration
+from rescind.model import Actor, JobMetadata, Registration, RunEnd
+from rescind.runtime.judgement import retry_delay
 from rescind.runtime.stopper import Stopper
-from rescind.runtime.worker import Worker, retry_delay
+from rescind.runtime.worker import Worker
+from rescind.store.protocol import Turn
 from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
 from store import harness
@@ -31,13 +33,17 @@ class LossyStore(SqliteStore):
     """A real store that loses the acknowledgement of its next claim."""
 
     lose_next_claim = False
+    turns = 0
 
-    def claim(self, actor: Actor, *, names: Sequence[str], limit: int) -> list[Job]:
-        claimed = super().claim(actor, names=names, limit=limit)
-        if claimed and self.lose_next_claim:
+    def turn(
+        self, actor: Actor, ends: Sequence[RunEnd], *, names: Sequence[str], limit: int
+    ) -> Turn:
+        self.turns += 1
+        turn = super().turn(actor, ends, names=names, limit=limit)
+        if turn.claimed and self.lose_next_claim:
             self.lose_next_claim = False
             raise StoreUnavailable("the connection broke after the commit")
-        return claimed
+        return turn
 
     def refuse_success_of(self, job_id: int) -> None:
         """Let the database itself refuse that this job ends well."""
@@ -74,11 +80,11 @@ class RefusingEngine(ProcessEngine):
 class Bench:
     """A worker on a store and an engine, stepped by the test."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, slots: int = 1) -> None:
         migrate(path)
         self.store = LossyStore(path, SystemClock())
         self.store.add_user("ada", "hash", frozenset())
-        self.engine = RefusingEngine([JOBS], slots=1, clock=SystemClock())
+        self.engine = RefusingEngine([JOBS], slots=slots, clock=SystemClock())
         metadata = self.engine.describe()
         self.metadata = {value.processor.partition(":")[2]: value for value in metadata}
         registration = Registration(id="worker-1", host="here", pid=7, slots=1)
@@ -331,3 +337,28 @@ def test_the_delay_between_attempts_doubles_up_to_its_bound(bench: Bench) -> Non
         for failures in (0, 1, 2, 59)
     ]
     assert delays == [10.0, 20.0, 40.0, 86_400.0]
+
+
+def test_a_job_that_reports_makes_its_worker_claim_no_more(
+    tmp_path: Path, jobs_importable: None
+) -> None:
+    """A claim that found nothing is made again when something was queued, or at its time."""
+    bench = Bench(tmp_path / "rescind.db", slots=2)
+    try:
+        began = monotonic()
+        job_id = bench.submit("reports_often")
+        bench.until(lambda: bench.status(job_id) is Status.SUCCESS)
+        # As slots get ready, and once a second; it has reported a thousand times.
+        assert bench.store.turns <= 6 + 2 * (monotonic() - began)
+    finally:
+        bench.engine.close()
+        bench.store.close()
+
+
+def test_what_is_queued_after_a_claim_that_found_nothing_is_claimed_at_once(bench: Bench) -> None:
+    bench.until(lambda: bench.engine.free() == 1)
+    bench.step()
+    job_id = bench.submit("echo")
+    bench.worker.wake()
+    bench.step()
+    assert bench.status(job_id) is not Status.QUEUED

@@ -115,7 +115,7 @@ def test_a_worker_is_told_of_its_own_cancelled_runs_until_they_have_stopped(stor
 def test_a_function_may_be_entered_only_while_its_run_is_running(store: Store) -> None:
     job_id = place(store, Status.RUNNING)
     run = harness.run_of(store, job_id)
-    assert store.may_enter(WORKER.by, run)
-    assert not store.may_enter("worker-2", run)
+    assert store.may_enter(WORKER.by, [run]) == {run}
+    assert not store.may_enter("worker-2", [run])
     assert harness.cancel(store, job_id)
-    assert not store.may_enter(WORKER.by, run)
+    assert not store.may_enter(WORKER.by, [run])

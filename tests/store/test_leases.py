@@ -231,7 +231,7 @@ def test_who_lost_its_lease_writes_nothing(brief: Store) -> None:
     assert harness.claim(brief, job_id, OTHER)
     before, events = row(brief, job_id), brief.events(job_id)
 
-    assert not brief.may_enter(WORKER.by, lost)
+    assert not brief.may_enter(WORKER.by, [lost])
     brief.write_progress(WORKER.by, [RunProgress(run=lost, done=1, total=2)])
     brief.append_log(WORKER.by, [LogChunk(run=lost, text="too late\n")])
     assert not harness.release(brief, job_id)

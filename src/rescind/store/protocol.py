@@ -8,7 +8,7 @@ the store's own. Any method raises StoreUnavailable when the database cannot do 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rescind.model import (
     Account,
@@ -54,6 +54,15 @@ class Channel(StrEnum):
     """A cancel was accepted."""
     RELEASED = "released"
     """A run was given back."""
+
+
+class Turn(NamedTuple):
+    """What became of the ends that a worker reported, and what it got to run."""
+
+    landed: Collection[int]
+    held: Collection[int]
+    """Jobs that somebody else holds: nothing was done to them."""
+    claimed: list[Job]
 
 
 class JobStore(Protocol):
@@ -111,6 +120,14 @@ class JobStore(Protocol):
 
     def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
         """End the runs that are still RUNNING under the worker ``actor.by`` and their attempt."""
+        ...
+
+    def turn(
+        self, actor: Actor, ends: Sequence[RunEnd], *, names: Sequence[str], limit: int
+    ) -> Turn:
+        """Finish and then claim, in one transaction; see there. It waits for nobody: ends of jobs
+        that somebody else holds are left out.
+        """
         ...
 
     def retry(self, actor: Actor, retries: Sequence[RunRetry]) -> set[int]:
@@ -214,8 +231,8 @@ class JobStore(Protocol):
 
     # Reads
 
-    def may_enter(self, worker: str, run: RunRef) -> bool:
-        """Whether the run is still RUNNING under this worker and attempt."""
+    def may_enter(self, worker: str, runs: Sequence[RunRef]) -> set[RunRef]:
+        """Those of the runs that are still RUNNING under this worker and their attempt."""
         ...
 
     def stops_wanted(self, worker: str) -> list[RunRef]:

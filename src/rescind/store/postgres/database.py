@@ -1,9 +1,11 @@
 """Connections to one PostgreSQL database: a pool, what each is set to, errors translated."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import IsolationLevel, errors
@@ -12,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rescind import limits
+from rescind.clock import SystemClock
 from rescind.config import without_password
 from rescind.errors import ConfigurationError, SchemaError, StoreUnavailable
 from rescind.store.postgres.transaction import Connection
@@ -48,6 +51,9 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        self._clock = SystemClock()
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+        """When each connection was given back."""
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             conninfo(url),
             min_size=1,
@@ -55,7 +61,7 @@ class Database:
             timeout=limits.POSTGRES_WAIT_SECONDS_MAX,
             reconnect_timeout=limits.POSTGRES_RECONNECT_SECONDS,
             configure=configure,
-            check=ConnectionPool.check_connection,
+            check=self._check,
             kwargs={"row_factory": dict_row},
             open=False,
         )
@@ -69,6 +75,12 @@ class Database:
             self._pool.close()
             raise
 
+    def _check(self, connection: Connection) -> None:
+        """One that has just been used needs none."""
+        used = self._used.get(connection, -math.inf)
+        if self._clock.elapsed() >= used + limits.POSTGRES_TRUST_SECONDS:
+            ConnectionPool.check_connection(connection)
+
     def _open(self, url: str) -> None:
         try:
             self._pool.open(wait=True, timeout=limits.POSTGRES_WAIT_SECONDS_MAX)
@@ -81,13 +93,27 @@ class Database:
         self, isolation: IsolationLevel = IsolationLevel.READ_COMMITTED
     ) -> Iterator[Connection]:
         """A connection whose transaction is committed, and on disk, when the block is left."""
+        with self._taken() as connection:
+            connection.autocommit = False
+            connection.isolation_level = isolation
+            with connection:  # commits, or rolls back
+                yield connection
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """A connection each of whose statements is a transaction of its own: one round trip."""
+        with self._taken() as connection:
+            connection.autocommit = True
+            yield connection
+
+    @contextmanager
+    def _taken(self) -> Iterator[Connection]:
         with translated():
             connection = self._take()
             try:
-                connection.isolation_level = isolation
-                with connection:  # commits, or rolls back
-                    yield connection
+                yield connection
             finally:
+                self._used[connection] = self._clock.elapsed()
                 self._pool.putconn(connection)
 
     def _take(self) -> Connection:

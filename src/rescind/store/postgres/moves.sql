@@ -121,8 +121,7 @@ locked AS MATERIALIZED (
         modified_by = :user_id, modified_at = moment()
     FROM locked
     WHERE job.id = locked.id AND job.status = 'QUEUED'
-    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence, job.error
+    RETURNING job.*, locked.status AS from_status, job.status AS to_status
 );
 
 -- name: finish
@@ -133,6 +132,7 @@ ended AS MATERIALIZED (
         id bigint, attempt integer, status text, evidence text, error text, result text)
 ), locked AS MATERIALIZED (
     SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
+    SKIP LOCKED -- if free_only
 ), moved AS (
     UPDATE job SET
         status = ended.status, evidence = ended.evidence, error = ended.error,
@@ -208,8 +208,7 @@ locked AS MATERIALIZED (
         modified_by = :user_id, modified_at = moment()
     FROM judged
     WHERE job.id = judged.id AND job.status = 'RUNNING'
-    RETURNING job.id, judged.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence, job.error
+    RETURNING job.*, judged.status AS from_status, job.status AS to_status
 );
 
 -- name: cancel
@@ -294,6 +293,5 @@ locked AS MATERIALIZED (
         modified_by = :user_id, modified_at = moment()
     FROM locked
     WHERE job.id = locked.id AND job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
-    RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
-        job.evidence, job.error
+    RETURNING job.*, locked.status AS from_status, job.status AS to_status
 );

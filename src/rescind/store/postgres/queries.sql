@@ -14,7 +14,11 @@ FROM moved ORDER BY id;
 
 -- name: moved
 -- What a move says: the rows it moved and where to.
-SELECT id, to_status FROM moved ORDER BY id;
+SELECT id, to_status AS status FROM moved ORDER BY id;
+
+-- name: moved_jobs
+-- The same, where a move returns whole jobs.
+SELECT * FROM moved ORDER BY id;
 
 -- name: now
 -- The store's clock.
@@ -121,10 +125,10 @@ DELETE FROM job_log USING (
 WHERE job_id = logged.id
     AND start_byte >= :head_bytes AND start_byte < logged.ends_at - :tail_bytes;
 
--- name: is_running
--- Whether a run may enter its function.
-SELECT 1 FROM job
-WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUNNING';
+-- name: running
+-- Of these jobs, those that the worker runs and nobody has cancelled.
+SELECT id, attempt FROM job
+WHERE id = ANY(:ids) AND worker = :worker AND status = 'RUNNING';
 
 -- name: next_due
 -- When the scheduler has something to do next.

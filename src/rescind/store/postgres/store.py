@@ -68,6 +68,13 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
             yield PostgresTransaction(connection, lease=self._lease)
 
     @contextmanager
+    def _write_once(self) -> Iterator[PostgresTransaction]:
+        with self._database.statement() as connection:
+            yield PostgresTransaction(connection, lease=self._lease)
+
+    _read_once = _write_once
+
+    @contextmanager
     def _write_briefly(self, seconds: float) -> Iterator[PostgresTransaction]:
         with self._write() as transaction:
             _limit(transaction, seconds)

@@ -10,11 +10,10 @@ import aiosql
 import psycopg
 from psycopg.rows import dict_row
 
-from rescind.lifecycle import Move, Status
-from rescind.model import Actor
+from rescind.lifecycle import Move
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import Moved, fitted, shared_sql, with_pieces
+from rescind.store.sql.statements import WHOLE, AskedMove, fitted, shared_sql, with_pieces
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -39,7 +38,8 @@ def sql(name: str) -> str:
 def move_sql(move: Move) -> str:
     """The whole statement of a move: it, its events, and what it says."""
     move_text = str(getattr(_MOVES, move).sql).rstrip().rstrip(";")
-    return f"WITH {move_text}, recorded AS ({sql('record')}) {sql('moved')}"
+    said = sql("moved_jobs" if move in WHOLE else "moved")
+    return f"WITH {move_text}, recorded AS ({sql('record')}) {said}"
 
 
 def _pattern(pieces: Sequence[str]) -> str:
@@ -62,10 +62,18 @@ class PostgresTransaction:
         self._connection = connection
         self._always = always
 
-    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
-        """See :meth:`Transaction.move`."""
-        moved = self._execute(
-            move_sql(move),
+    def moves(self, *asked: AskedMove) -> list[list[Row]]:
+        """See :meth:`Transaction.moves`. What is asked for together takes one round trip."""
+        if len(asked) == 1:
+            return [self._move(asked[0]).fetchall()]
+        with self._connection.pipeline():
+            cursors = [self._move(one) for one in asked]
+            return [cursor.fetchall() for cursor in cursors]
+
+    def _move(self, asked: AskedMove) -> psycopg.Cursor[dict[str, Any]]:
+        move, actor, parameters = asked
+        return self._execute(
+            fitted(move_sql(move), parameters),
             move=move,
             user_id=actor.user_id,
             by=actor.by,
@@ -73,7 +81,6 @@ class PostgresTransaction:
             request_id=actor.request_id,
             **parameters,
         )
-        return [(row["id"], Status(row["to_status"])) for row in moved]
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.rows`."""

@@ -2,8 +2,9 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from rescind import limits
 from rescind.lifecycle import Move, Status
@@ -23,9 +24,16 @@ from rescind.model import (
     Submitted,
     Verdict,
 )
-from rescind.store.protocol import Channel
+from rescind.store.protocol import Channel, Turn
 from rescind.store.sql import keys, rows, versions
-from rescind.store.sql.statements import Moved, RowsHeldError, Statements, Transaction
+from rescind.store.sql.statements import (
+    AskedMove,
+    Moved,
+    RowsHeldError,
+    Statements,
+    Transaction,
+    move_in,
+)
 
 Verdicts = dict[int, Verdict]
 
@@ -47,7 +55,7 @@ class Moves(Statements):
             # A job that held a key may end between the two statements: then all begins anew.
             with contextlib.suppress(_HolderGoneError), self._write() as transaction:
                 keys.take(transaction, once)
-                moved = transaction.move(Move.SUBMIT, actor, jobs=given)
+                moved = move_in(transaction, Move.SUBMIT, actor, jobs=given)
                 submitted = _submitted(jobs, moved, _holders(transaction, unique, reader))
                 keys.keep(transaction, once, submitted)
                 break
@@ -66,7 +74,7 @@ class Moves(Statements):
         hold = timedelta(seconds=hold_seconds)
         with self._write() as transaction:
             keys.take(transaction, once)
-            moved = transaction.move(Move.START, actor, job_id=job_id, hold=hold, owner=owner)
+            moved = move_in(transaction, Move.START, actor, job_id=job_id, hold=hold, owner=owner)
             statuses = _statuses(transaction, [job_id], owner)
             verdict = Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
             keys.keep(transaction, once, verdict)
@@ -80,12 +88,27 @@ class Moves(Statements):
         return self._move(Move.QUEUE, actor, limit=limit)
 
     def claim(self, actor: Actor, *, names: Sequence[str], limit: int) -> list[Job]:
-        jobs = self._move_jobs(Move.CLAIM, actor, worker=actor.by, names=names, limit=limit)
-        return sorted(jobs, key=lambda job: (job.priority, job.run_at, job.id))
+        return _in_order(self._move_jobs(Move.CLAIM, actor, **_claim(actor, names, limit)))
 
     def finish(self, actor: Actor, ends: Sequence[RunEnd]) -> set[int]:
-        given = rows.to_json([rows.run_end(end) for end in ends])
-        return set(self._move(Move.FINISH, actor, ends=given, worker=actor.by))
+        return set(self._move(Move.FINISH, actor, **_finish(actor, ends)))
+
+    def turn(
+        self, actor: Actor, ends: Sequence[RunEnd], *, names: Sequence[str], limit: int
+    ) -> Turn:
+        if not ends:
+            return Turn(frozenset(), frozenset(), self.claim(actor, names=names, limit=limit))
+        finish = AskedMove(Move.FINISH, actor, _finish(actor, ends, free_only=True))
+        claim = AskedMove(Move.CLAIM, actor, _claim(actor, names, limit))
+        with self._write() as transaction:
+            finished, *claimed = transaction.moves(finish, *([claim] if limit else []))
+            landed = {row["id"] for row in finished}
+            free, held = _sort_rest(transaction, {end.run.job_id for end in ends} - landed)
+            if free:  # somebody else's a moment ago, or not ours to end any more
+                again = _finish(actor, [end for end in ends if end.run.job_id in free])
+                landed.update(dict(move_in(transaction, Move.FINISH, actor, **again)))
+        jobs = [rows.to_job(row) for found in claimed for row in found]
+        return Turn(landed, held, _in_order(jobs))
 
     def retry(self, actor: Actor, retries: Sequence[RunRetry]) -> set[int]:
         given = rows.to_json([rows.run_retry(retry) for retry in retries])
@@ -106,9 +129,8 @@ class Moves(Statements):
         def judge(transaction: Transaction, judged: Sequence[int]) -> tuple[Moved, Verdicts]:
             # The move holds every job it looked at until the commit (SQLite: all of them), so the
             # others' statuses, read in the same transaction, are those it judged.
-            moved = transaction.move(
-                Move.CANCEL, actor, ids=judged, running_allowed=running_allowed, owner=owner
-            )
+            asked = {"ids": judged, "running_allowed": running_allowed, "owner": owner}
+            moved = move_in(transaction, Move.CANCEL, actor, **asked)
             accepted = {job_id for job_id, _ in moved}
             left_out = set(ids) - set(judged)
             verdicts = {
@@ -197,6 +219,29 @@ class Moves(Statements):
     def check(self) -> None:
         with self._write() as transaction:
             transaction.run("check")
+
+
+def _claim(actor: Actor, names: Sequence[str], limit: int) -> dict[str, Any]:
+    return {"worker": actor.by, "names": names, "limit": limit}
+
+
+def _in_order(claimed: Iterable[Job]) -> list[Job]:
+    return sorted(claimed, key=lambda job: (job.priority, job.run_at, job.id))
+
+
+def _finish(actor: Actor, ends: Sequence[RunEnd], **how: bool) -> dict[str, Any]:
+    given = rows.to_json([rows.run_end(end) for end in ends])
+    return {"ends": given, "worker": actor.by, **how}
+
+
+def _sort_rest(transaction: Transaction, ids: set[int]) -> tuple[set[int], set[int]]:
+    """Of jobs that did not move, those that nobody else holds, which are held from now on, and
+    those that somebody does.
+    """
+    if not ids:
+        return set(), set()
+    free = {row["id"] for row in transaction.rows("hold", ids=sorted(ids), owner=None)}
+    return free, set(_statuses(transaction, sorted(ids - free), None))
 
 
 class _TornError(Exception):

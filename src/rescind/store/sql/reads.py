@@ -23,13 +23,11 @@ from rescind.store.sql.statements import Statements
 class Reads(Statements):
     """Every read of jobs; see :class:`rescind.store.protocol.JobStore`."""
 
-    def may_enter(self, worker: str, run: RunRef) -> bool:
-        with self._read() as transaction:
-            return bool(
-                transaction.rows(
-                    "is_running", worker=worker, job_id=run.job_id, attempt=run.attempt
-                )
-            )
+    def may_enter(self, worker: str, runs: Sequence[RunRef]) -> set[RunRef]:
+        with self._read_once() as transaction:
+            ids = [run.job_id for run in runs]
+            found = transaction.rows("running", worker=worker, ids=ids)
+        return {RunRef(row["id"], row["attempt"]) for row in found}.intersection(runs)
 
     def stops_wanted(self, worker: str) -> list[RunRef]:
         with self._read() as transaction:

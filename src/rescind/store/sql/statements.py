@@ -2,10 +2,10 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rescind.lifecycle import Move, Status
 from rescind.model import Actor, Job
@@ -47,6 +47,29 @@ def with_pieces(text: str, pieces: Mapping[str, str]) -> str:
     return _PIECE.sub(lambda found: pieces[found[1]], text)
 
 
+WHOLE = frozenset({Move.CLAIM, Move.RESCUE, Move.FAIL})
+"""The moves whose statements return whole jobs, as they stand then."""
+
+
+class AskedMove(NamedTuple):
+    """One move to run, and who asks for it."""
+
+    move: Move
+    actor: Actor
+    parameters: Mapping[str, Any]
+
+
+def moved_of(found: Iterable[Row]) -> Moved:
+    """Which jobs a move moved, and where to."""
+    return [(row["id"], Status(row["status"])) for row in found]
+
+
+def move_in(transaction: "Transaction", move: Move, actor: Actor, **parameters: Any) -> Moved:
+    """Run one move in a transaction."""
+    [found] = transaction.moves(AskedMove(move, actor, parameters))
+    return moved_of(found)
+
+
 class RowsHeldError(Exception):
     """Others hold rows that are wanted; nothing was done."""
 
@@ -56,8 +79,10 @@ class Transaction(Protocol):
     timedeltas lengths of time.
     """
 
-    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
-        """Run a move's statement and record its events."""
+    def moves(self, *asked: AskedMove) -> list[list[Row]]:
+        """Run the statements of moves, in order, and record their events; what each moved, by id:
+        ``id`` and ``status``, or the whole job if it is one of WHOLE.
+        """
         ...
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
@@ -95,6 +120,10 @@ class Statements(ABC):
         """A transaction that is on disk when its block is left, or never was."""
 
     @abstractmethod
+    def _write_once(self) -> AbstractContextManager[Transaction]:
+        """As ``_write``, for one statement, or one move."""
+
+    @abstractmethod
     def _write_briefly(self, seconds: float) -> AbstractContextManager[Transaction]:
         """As ``_write``; raises RowsHeldError when a statement of it takes longer than ``seconds``,
         which it does when others hold what it wants.
@@ -103,6 +132,10 @@ class Statements(ABC):
     @abstractmethod
     def _read(self) -> AbstractContextManager[Transaction]:
         """One consistent view of what is committed."""
+
+    @abstractmethod
+    def _read_once(self) -> AbstractContextManager[Transaction]:
+        """As ``_read``, for one statement."""
 
     @abstractmethod
     def _query(self, seconds: float) -> AbstractContextManager[Transaction]:
@@ -130,16 +163,14 @@ class Statements(ABC):
 
     def _move(self, move: Move, actor: Actor, **parameters: Any) -> list[int]:
         """One move as a transaction of its own; the ids of the jobs it moved, ascending."""
-        with self._write() as transaction:
-            moved = transaction.move(move, actor, **parameters)
-        self._wake(moved)
-        return [job_id for job_id, _ in moved]
+        with self._write_once() as transaction:
+            [found] = transaction.moves(AskedMove(move, actor, parameters))
+        self._wake(moved_of(found))
+        return [row["id"] for row in found]
 
     def _move_jobs(self, move: Move, actor: Actor, **parameters: Any) -> list[Job]:
-        """As ``_move``; the jobs as they stand then, by id."""
-        with self._write() as transaction:
-            moved = transaction.move(move, actor, **parameters)
-            ids = [job_id for job_id, _ in moved]
-            found = transaction.rows("jobs", ids=ids) if ids else []
-        self._wake(moved)
+        """As ``_move``, for one of WHOLE; the jobs as they stand then, by id."""
+        with self._write_once() as transaction:
+            [found] = transaction.moves(AskedMove(move, actor, parameters))
+        self._wake(moved_of(found))
         return [rows.to_job(row) for row in found]

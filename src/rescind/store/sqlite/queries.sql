@@ -81,7 +81,7 @@ WHERE id IN (
     WHERE status = 'QUEUED' AND job_metadata IN (SELECT value FROM json_each(:names))
     ORDER BY priority, run_at, id LIMIT :limit)
     AND status = 'QUEUED'
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING *;
 
 -- name: finish
 -- finish: runs that ended. The worker and the attempt fence out the writes of an earlier run;
@@ -145,7 +145,7 @@ FROM (
         WHERE worker IS NOT NULL AND status = 'RUNNING' AND lease_expires_at <= :now
         LIMIT :limit)) AS judged
 WHERE job.id = job_id AND status = 'RUNNING' AND lease_expires_at <= :now
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING *;
 
 -- name: cancel
 -- cancel: of these ids, those whose own row permits it. A job that was RUNNING keeps its worker:
@@ -210,7 +210,7 @@ WHERE id IN (
                 AND known_job.seen_at > :now - :unknown)
     ORDER BY job.id LIMIT :limit)
     AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING *;
 
 -- name: record!
 -- The events of the rows that a move returned. What ended an attempt, or kept it from ever being
@@ -300,10 +300,10 @@ DELETE FROM job_log WHERE rowid IN (
     JOIN job_log ON job_id = logged.id
         AND start_byte >= :head_bytes AND start_byte < logged.ends_at - :tail_bytes);
 
--- name: is_running$
--- Whether a run may enter its function.
-SELECT 1 FROM job
-WHERE id = :job_id AND attempt = :attempt AND worker = :worker AND status = 'RUNNING';
+-- name: running
+-- Of these jobs, those that the worker runs and nobody has cancelled.
+SELECT id, attempt FROM job
+WHERE id IN (SELECT value FROM json_each(:ids)) AND worker = :worker AND status = 'RUNNING';
 
 -- name: next_due
 -- When the scheduler has something to do next.
@@ -320,6 +320,11 @@ FROM job INDEXED BY job_held WHERE worker IS NOT NULL AND status = 'RUNNING';
 -- name: statuses
 -- Where these jobs stand, as far as the caller may see them.
 SELECT id, status FROM job
+WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_by = :owner);
+
+-- name: hold
+-- Of these jobs, as far as the caller may see them, those that nobody else holds: all.
+SELECT id FROM job
 WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_by = :owner);
 
 -- name: jobs

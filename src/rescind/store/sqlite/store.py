@@ -67,6 +67,12 @@ class SqliteStore(Moves, Reads, Queries, Accounts, Keys):
         with self._database.write() as connection:
             yield SqliteTransaction(connection, self._clock)
 
+    def _write_once(self) -> AbstractContextManager[SqliteTransaction]:
+        return self._write()
+
+    def _read_once(self) -> AbstractContextManager[SqliteTransaction]:
+        return self._read()
+
     def _write_briefly(self, seconds: float) -> AbstractContextManager[SqliteTransaction]:  # noqa: ARG002
         return self._write()  # nobody holds rows here
 

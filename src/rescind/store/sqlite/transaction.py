@@ -11,11 +11,11 @@ import aiosql
 import apsw
 
 from rescind.clock import Clock, from_milliseconds, to_milliseconds
-from rescind.lifecycle import Move, Status
+from rescind.lifecycle import Move
 from rescind.model import Actor
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row, of_json, to_json
-from rescind.store.sql.statements import Moved, fitted, shared_sql, with_pieces
+from rescind.store.sql.statements import AskedMove, fitted, shared_sql, with_pieces
 
 
 @cache
@@ -29,6 +29,10 @@ def sql(name: str) -> str:
     return str(getattr(_queries(), name).sql)
 
 
+_RECORDED = ("id", "previous_status", "status", "attempt", "evidence")
+"""What ``record`` takes of a row that a move moved, in this order."""
+
+
 class SqliteTransaction:
     """See :class:`rescind.store.sql.statements.Transaction`. Sets travel as JSON, lengths of
     time and instants as milliseconds; the whole transaction happens at one instant, ``:now``.
@@ -38,21 +42,24 @@ class SqliteTransaction:
         self._connection = connection
         self._now = to_milliseconds(clock.now())
 
-    def move(self, move: Move, actor: Actor, **parameters: Any) -> Moved:
-        """See :meth:`Transaction.move`."""
+    def moves(self, *asked: AskedMove) -> list[list[Row]]:
+        """See :meth:`Transaction.moves`."""
+        return [self._move(*one) for one in asked]
+
+    def _move(self, move: Move, actor: Actor, parameters: Mapping[str, Any]) -> list[Row]:
         cursor = self._execute(move, user_id=actor.user_id, **parameters)
-        moved: list[tuple[Any, ...]] = sorted(cursor.fetchall())
-        if moved:
+        found = sorted(_read(cursor), key=lambda row: int(row["id"]))
+        if found:
             self._execute(
                 "record",
                 move=move,
-                moved=moved,  # id, from, to, attempt, evidence
+                moved=[[row[column] for column in _RECORDED] for row in found],
                 user_id=actor.user_id,
                 by=actor.by,
                 reason=actor.reason,
                 request_id=actor.request_id,
             )
-        return [(row[0], Status(row[2])) for row in moved]
+        return found
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.rows`."""
