@@ -16,7 +16,6 @@ from processes import is_alive
 from rescind.engines.process.tree import descendants
 from rescind.store.postgres import migration
 
-
 _MEMORY = Path("/dev/shm")
 _BYTES_MIN = 4 * 1024**3
 
