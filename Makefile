@@ -22,11 +22,13 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
 	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal
 
-prove: $(VENV)/dev ## races, stops, daemons, kills and fuzzing for long, about three quarters of an hour, with figures
+prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: about an hour, with figures
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
 	DAEMONS=1000 FORK_LOOPS=100 POOLS=200 $(BIN)/pytest -s tests/engines/test_apart.py
 	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
+	DESCRIPTION_EDGES=1 $(BIN)/pytest -s tests/api/test_description.py
+	GROWTH_JOBS=1000000 $(BIN)/pytest -s tests/store/test_growth.py
 	FUZZ_SECONDS=600 $(BIN)/pytest -s tests/process/test_fuzz.py
 
 bench: $(VENV)/dev ## what runs, stops, floods, lists, queries, restarts and strangers cost, beside their floors

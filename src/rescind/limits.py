@@ -217,6 +217,12 @@ SQLITE_READERS_MAX = 32
 
 # What a worker keeps in memory before it writes
 LOG_FLUSH_SECONDS = 0.25
+CLAIM_NEAR_JOBS = 16
+"""That a claim looks at beyond those it may take: others may hold, or just have taken, some."""
+CLAIM_FAR_JOBS = 2000
+"""Where others hold all of those: more than a few bulk cancels."""
+START_HOLD_SECONDS_MAX = 60.0
+"""No profile has a longer start hold."""
 REPORT_AGAIN_SECONDS = 0.05
 """When an end is written again that somebody else's lock has kept from being written."""
 LOG_WRITES_MAX = 3

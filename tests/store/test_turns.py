@@ -91,3 +91,21 @@ def test_those_that_may_enter_are_told_at_once(store: Store) -> None:
     runs = [run_of(store, job_id) for job_id in (entering, cancelled, foreign)]
     assert store.may_enter(WORKER.by, runs) == {runs[0]}
     assert store.may_enter(WORKER.by, [RunRef(run.job_id, 2) for run in runs]) == set()
+
+
+@pytest.mark.parametrize("held", [1, 18, 19, 60])
+def test_a_claim_takes_what_is_behind_that_which_others_hold(postgres_url: str, held: int) -> None:
+    """However much that is; the ids show the order."""
+    store = PostgresStore(postgres_url)
+    try:
+        assert store.add_user("ada", "hash", frozenset()) == 2
+        kinds = [metadata() for _ in range(3)]
+        jobs = [new_job(metadata=kinds[number % 3]) for number in range(70)]
+        ids = submit_all(store, jobs)
+        store.lease(WORKER.by)
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT 1 FROM job WHERE id = ANY(%s) FOR UPDATE", [ids[:held]])
+            claimed = store.claim(WORKER, names=[kind.name for kind in kinds], limit=3)
+            assert [job.id for job in claimed] == ids[held : held + 3]
+    finally:
+        store.close()

@@ -106,13 +106,33 @@ locked AS MATERIALIZED (
 -- claim: the first queued jobs, by priority, run date and id, that this worker can run, if it has a
 -- lease. The job's own column says that the lease stands elsewhere: programs of the version before,
 -- which only know that one, leave the job alone.
-locked AS MATERIALIZED (
-    SELECT id, status FROM job
-    WHERE status = 'QUEUED' AND job_metadata = ANY(:names)
-        AND EXISTS (
-            SELECT 1 FROM worker_lease
-            WHERE worker_lease.worker = :worker AND expires_at > moment())
+--
+-- It looks at the first few of each of its names: at more of them only where others hold those.
+leased AS MATERIALIZED (
+    SELECT 1 FROM worker_lease WHERE worker_lease.worker = :worker AND expires_at > moment()
+), near AS MATERIALIZED (
+    SELECT first.id FROM unnest(CAST(:names AS text[])) AS name, LATERAL (
+        SELECT id, priority, run_at FROM job WHERE status = 'QUEUED' AND job_metadata = name
+        ORDER BY priority, run_at, id LIMIT :limit + :near) AS first
+    WHERE EXISTS (SELECT 1 FROM leased)
+    ORDER BY first.priority, first.run_at, first.id LIMIT :limit + :near
+), held_near AS MATERIALIZED (
+    SELECT id, status FROM job WHERE id = ANY(ARRAY(SELECT id FROM near)) AND status = 'QUEUED'
     ORDER BY priority, run_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), far AS MATERIALIZED (
+    SELECT first.id FROM unnest(CAST(:names AS text[])) AS name, LATERAL (
+        SELECT id, priority, run_at FROM job WHERE status = 'QUEUED' AND job_metadata = name
+        ORDER BY priority, run_at, id LIMIT :limit + :far) AS first
+    WHERE (SELECT count(*) FROM near) = :limit + :near
+        AND (SELECT count(*) FROM held_near) < :limit
+    ORDER BY first.priority, first.run_at, first.id LIMIT :limit + :far
+), held_far AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE id = ANY(ARRAY(SELECT id FROM far EXCEPT SELECT id FROM held_near)) AND status = 'QUEUED'
+    ORDER BY priority, run_at, id LIMIT :limit - (SELECT count(*) FROM held_near)
+    FOR NO KEY UPDATE SKIP LOCKED
+), locked AS MATERIALIZED (
+    SELECT * FROM held_near UNION ALL SELECT * FROM held_far
 ), moved AS (
     UPDATE job SET
         status = 'RUNNING', attempt = attempt + 1, worker = :worker, started_at = moment(),
@@ -272,19 +292,48 @@ locked AS MATERIALIZED (
 -- name: fail
 -- fail: due jobs whose name no live worker has known for so long, nor, of the version before, their
 -- processor.
-locked AS MATERIALIZED (
-    SELECT id, status FROM job
-    WHERE status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
-        AND run_at <= moment() - CAST(:unknown AS interval)
-        AND NOT EXISTS (
+-- It goes from one queued name to the next, and looks at the jobs of the unknown ones alone. What is
+-- held was due when it was started: its hold ended long ago, too.
+queued AS MATERIALIZED (
+    WITH RECURSIVE queued (name) AS (
+        (SELECT job_metadata FROM job WHERE status = 'QUEUED' ORDER BY job_metadata LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT job_metadata FROM job WHERE status = 'QUEUED' AND job_metadata > queued.name
+            ORDER BY job_metadata LIMIT 1)
+        FROM queued WHERE name IS NOT NULL)
+    SELECT name FROM queued WHERE name IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM known_job
+        WHERE known_job.name = queued.name
+            AND known_job.seen_at > moment() - CAST(:unknown AS interval))
+), late AS MATERIALIZED (
+    SELECT first.* FROM queued, generate_series(1, 100) AS at (priority), LATERAL (
+        SELECT id, job_metadata, processor FROM job
+        WHERE status = 'QUEUED' AND job_metadata = queued.name AND job.priority = at.priority
+            AND run_at <= moment() - CAST(:unknown AS interval)
+        ORDER BY run_at, id LIMIT :limit) AS first
+    UNION ALL
+    SELECT id, job_metadata, processor FROM job
+    WHERE status = 'SCHEDULED' AND run_at <= moment() - CAST(:unknown AS interval)
+    UNION ALL
+    SELECT id, job_metadata, processor FROM job
+    WHERE status = 'QUEUEING' AND run_at <= moment() - CAST(:unknown AS interval)
+        AND held_until <= moment() - CAST(:unknown AS interval) + CAST(:hold_max AS interval)
+), unknown AS MATERIALIZED (
+    SELECT id FROM late
+    WHERE NOT EXISTS (
             SELECT 1 FROM processor
-            WHERE processor.name = job.processor
+            WHERE processor.name = late.processor
                 AND processor.seen_at > moment() - CAST(:unknown AS interval))
         AND NOT EXISTS (
             SELECT 1 FROM known_job
-            WHERE known_job.name = job.job_metadata
+            WHERE known_job.name = late.job_metadata
                 AND known_job.seen_at > moment() - CAST(:unknown AS interval))
-    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    LIMIT :limit
+), locked AS MATERIALIZED (
+    SELECT id, status FROM job
+    WHERE status IN ('SCHEDULED', 'QUEUEING', 'QUEUED') AND id = ANY(ARRAY(SELECT id FROM unknown))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET
         status = 'FAILED_TO_RUN', finished_at = moment(), held_until = NULL,

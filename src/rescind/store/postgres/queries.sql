@@ -154,8 +154,8 @@ SELECT * FROM job WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR crea
 
 -- name: latest_jobs
 -- Whole rows, newest first, below an id.
-SELECT * FROM job
-WHERE id < :below AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+SELECT * FROM job WHERE id < :below
+    AND created_by = :owner -- if owner
 ORDER BY id DESC LIMIT :limit;
 
 -- name: histories

@@ -160,7 +160,8 @@ class Moves(Statements):
 
     def fail(self, actor: Actor, *, unknown_seconds: int, limit: int) -> list[Job]:
         unknown = timedelta(seconds=unknown_seconds)
-        return self._move_jobs(Move.FAIL, actor, unknown=unknown, limit=limit)
+        hold = timedelta(seconds=limits.START_HOLD_SECONDS_MAX)
+        return self._move_jobs(Move.FAIL, actor, unknown=unknown, hold_max=hold, limit=limit)
 
     def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
         given = rows.to_json([rows.run_release(release) for release in releases])
@@ -222,7 +223,8 @@ class Moves(Statements):
 
 
 def _claim(actor: Actor, names: Sequence[str], limit: int) -> dict[str, Any]:
-    return {"worker": actor.by, "names": names, "limit": limit}
+    near, far = limits.CLAIM_NEAR_JOBS, limits.CLAIM_FAR_JOBS
+    return {"worker": actor.by, "names": names, "limit": limit, "near": near, "far": far}
 
 
 def _in_order(claimed: Iterable[Job]) -> list[Job]:

@@ -77,9 +77,10 @@ UPDATE job SET
     progress_done = NULL, progress_total = NULL,
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
-    SELECT id FROM job
-    WHERE status = 'QUEUED' AND job_metadata IN (SELECT value FROM json_each(:names))
-    ORDER BY priority, run_at, id LIMIT :limit)
+    SELECT job.id FROM json_each(:names) AS name CROSS JOIN job ON job.id IN (
+        SELECT id FROM job WHERE status = 'QUEUED' AND job_metadata = name.value
+        ORDER BY priority, run_at, id LIMIT :limit)
+    ORDER BY priority, run_at, job.id LIMIT :limit)
     AND status = 'QUEUED'
 RETURNING *;
 
@@ -188,27 +189,46 @@ RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: fail
 -- fail: due jobs whose name no live worker has known for so long, nor, of the version before, their
--- processor.
+-- processor. It goes from one queued name to the next, and looks at the jobs of the unknown ones
+-- alone. What is held was due when it was started: its hold ended long ago, too.
 UPDATE job SET
     previous_status = status, status = 'FAILED_TO_RUN', finished_at = :now, held_until = NULL,
     error = 'No live worker has known the job ' || job_metadata || ' for '
         || (:unknown / 1000) || ' seconds.',
     modified_by = :user_id, modified_at = :now
 WHERE id IN (
-    SELECT job.id FROM (
-        SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'SCHEDULED'
-        UNION ALL SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'QUEUEING'
-        UNION ALL SELECT id, run_at, processor, job_metadata FROM job WHERE status = 'QUEUED') AS job
-    WHERE job.run_at <= :now - :unknown
-        AND NOT EXISTS (
+    WITH RECURSIVE queued (name) AS (
+        SELECT min(job_metadata) FROM job WHERE status = 'QUEUED'
+        UNION ALL
+        SELECT (
+            SELECT min(job_metadata) FROM job WHERE status = 'QUEUED' AND job_metadata > queued.name)
+        FROM queued WHERE name IS NOT NULL
+    ), unknown (name) AS (
+        SELECT name FROM queued WHERE name IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM known_job
+            WHERE known_job.name = queued.name AND known_job.seen_at > :now - :unknown)
+    ), at (priority) AS (
+        SELECT 1 UNION ALL SELECT priority + 1 FROM at WHERE priority < 100)
+    SELECT late.id FROM (
+        SELECT id, job_metadata, processor FROM unknown CROSS JOIN at CROSS JOIN job
+        WHERE job.status = 'QUEUED' AND job.job_metadata = unknown.name
+            AND job.priority = at.priority AND job.run_at <= :now - :unknown
+        UNION ALL
+        SELECT id, job_metadata, processor FROM job
+        WHERE status = 'SCHEDULED' AND run_at <= :now - :unknown
+        UNION ALL
+        SELECT id, job_metadata, processor FROM job
+        WHERE status = 'QUEUEING' AND run_at <= :now - :unknown
+            AND held_until <= :now - :unknown + :hold_max) AS late
+    WHERE NOT EXISTS (
             SELECT 1 FROM processor
-            WHERE processor.name = job.processor
+            WHERE processor.name = late.processor
                 AND processor.seen_at > :now - :unknown)
         AND NOT EXISTS (
             SELECT 1 FROM known_job
-            WHERE known_job.name = job.job_metadata
+            WHERE known_job.name = late.job_metadata
                 AND known_job.seen_at > :now - :unknown)
-    ORDER BY job.id LIMIT :limit)
+    LIMIT :limit)
     AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
 RETURNING *;
 
@@ -337,8 +357,8 @@ SELECT * FROM job WHERE id = :job_id AND (:owner IS NULL OR created_by = :owner)
 
 -- name: latest_jobs
 -- Whole rows, newest first, below an id.
-SELECT * FROM job
-WHERE id < :below AND (:owner IS NULL OR created_by = :owner)
+SELECT * FROM job WHERE id < :below
+    AND created_by = :owner -- if owner
 ORDER BY id DESC LIMIT :limit;
 
 -- name: histories

@@ -131,9 +131,10 @@ CREATE TABLE job (
 
 CREATE INDEX job_scheduled ON job (run_at, id) WHERE status = 'SCHEDULED';
 CREATE INDEX job_queueing ON job (held_until, id) WHERE status = 'QUEUEING';
-CREATE INDEX job_queued ON job (priority, run_at, id) WHERE status = 'QUEUED';
+CREATE INDEX job_queued ON job (job_metadata, priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
+CREATE INDEX job_of_user ON job (created_by, id);
 -- Lists of finished jobs, and their totals, are read off these alone: paid once, at the ending.
 CREATE INDEX job_finished ON job (finished_at, id, status, created_by)
 WHERE finished_at IS NOT NULL;

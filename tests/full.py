@@ -1,4 +1,4 @@
-"""Databases as full as one after a month: finished and unfinished jobs, for the benches of reads.
+"""Databases as full as one after a month: jobs that have finished, and jobs that have not.
 
 The rows are made in the database itself, past the trigger that says how a job is born; they have
 no events and no logs, which no list reads.
