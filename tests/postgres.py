@@ -31,11 +31,12 @@ def _memory() -> Path | None:
 class Server:
     """A server in a folder of its own, reached by a socket in the file system."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """``folder``: where its own folder lies, if not in memory."""
         # Not below pytest's folder, which is closed to others: run by root, PostgreSQL runs as a
         # user of its own.
         self._folder = TemporaryDirectory(
-            prefix="rescind-postgres-", dir=_memory(), ignore_cleanup_errors=True
+            prefix="rescind-postgres-", dir=folder or _memory(), ignore_cleanup_errors=True
         )
         Path(self._folder.name).chmod(0o755)
         self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")

@@ -20,6 +20,10 @@ SELECT id, to_status AS status FROM moved ORDER BY id;
 -- The same, where a move returns whole jobs.
 SELECT * FROM moved ORDER BY id;
 
+-- name: plan_once
+-- Until the transaction ends.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
+
 -- name: now
 -- The store's clock.
 SELECT moment() AS now;

@@ -63,10 +63,11 @@ class PostgresTransaction:
         self._always = always
 
     def moves(self, *asked: AskedMove) -> list[list[Row]]:
-        """See :meth:`Transaction.moves`. What is asked for together takes one round trip."""
-        if len(asked) == 1:
-            return [self._move(asked[0]).fetchall()]
+        """See :meth:`Transaction.moves`. It takes one round trip, and no planning: a move is planned
+        once for each connection, whatever it is asked for.
+        """
         with self._connection.pipeline():
+            self.run("plan_once")
             cursors = [self._move(one) for one in asked]
             return [cursor.fetchall() for cursor in cursors]
 
