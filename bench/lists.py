@@ -21,9 +21,9 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import apsw
 import psycopg
-from full import fill_postgres, fill_sqlite
 from service import JOBS, Service
 
+from full import fill_postgres, fill_sqlite
 from postgres import Server
 from rescind import limits
 from rescind.clock import SystemClock

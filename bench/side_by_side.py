@@ -36,9 +36,7 @@ def empty_database(store: str) -> Iterator[str]:
             server.stop()
 
 
-def in_turns(
-    rounds: int, *measures: Callable[[], float]
-) -> list[list[float]]:
+def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
     """What each measured, round by round: whatever the machine does meanwhile, it does to all."""
     found: list[list[float]] = [[] for _ in measures]
     for _ in range(rounds):

@@ -14,13 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
+from engine import floor
 from side_by_side import STORES, empty_database, in_turns, median, spread, table
 
-import apsw
-import psycopg
-
-from engine import floor
-from rescind.clock import SystemClock
 from rescind.databases import open_store
 from rescind.lifecycle import Status
 from rescind.model import Actor
@@ -93,6 +90,22 @@ def _rows(store: Store, ids: list[int]) -> list:
     return store.latest_jobs(limit=len(ids), below=ids[-1] + 1, owner=None)
 
 
+def row(options: argparse.Namespace, store: str, engine: str, slots: int) -> list[str]:
+    """Of the table."""
+    with empty_database(store) as url:
+        found, forks, writes = in_turns(
+            options.rounds,
+            lambda: jobs_a_second(url, "noop__c", options.jobs, slots, engine),
+            lambda: 1 / floor(["rescind.engines.process.warm"], 300),
+            lambda: commits(url, 2000),
+        )
+    return [
+        *(store, engine, str(slots), spread(found), spread(forks), spread(writes)),
+        f"{median(found) / median(forks):.2f}",
+        f"{median(found) / median(writes):.2f}",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
@@ -105,20 +118,7 @@ def main() -> None:
     for store in options.stores:
         for engine in options.engines:
             for slots in options.slots if engine == "process" else [1]:
-                with empty_database(store) as url:
-                    found, forks, writes = in_turns(
-                        options.rounds,
-                        lambda: jobs_a_second(url, "noop__c", options.jobs, slots, engine),
-                        lambda: 1 / floor(["rescind.engines.process.warm"], 300),
-                        lambda: commits(url, 2000),
-                    )
-                rows.append(
-                    [
-                        *(store, engine, slots, spread(found), spread(forks), spread(writes)),
-                        f"{median(found) / median(forks):.2f}",
-                        f"{median(found) / median(writes):.2f}",
-                    ]
-                )
+                rows.append(row(options, store, engine, slots))
                 print(rows[-1], flush=True)
     head = ["store", "engine", "slots", "jobs/s", "fork pairs/s", "commits/s"]
     print(table("No-op jobs per second", [*head, "of the forks", "of the commits"], rows))

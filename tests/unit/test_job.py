@@ -71,6 +71,7 @@ WRONG: dict[str, list[Any]] = {
     "retry_seconds": [-1, 86_401, "5", None],
     "interrupt_seconds": ["1", True, []],
     "terminate_seconds": ["1", None, True],
+    "runs_per_process": [0, 100_001, "1", None, True, 1.5],
 }
 
 

@@ -32,11 +32,17 @@ class Processor:
     """A function with what ``@job`` says of it; calling it calls the function."""
 
     def __init__(
-        self, code: Code, metadata: JobMetadata, *, interrupted_with_hook: bool = True
+        self,
+        code: Code,
+        metadata: JobMetadata,
+        *,
+        runs_per_process: int = 1,
+        interrupted_with_hook: bool = True,
     ) -> None:
         """``interrupted_with_hook``: its ``interrupt_seconds`` hold also when it has a hook."""
         self.code = code
         self.metadata = metadata
+        self.runs_per_process = runs_per_process
         self._interrupted_with_hook = interrupted_with_hook
         self.cancel_hook: Code | None = None
         self.__name__ = code.__name__
@@ -74,6 +80,7 @@ def job(
     retry_seconds: float = limits.RETRY_SECONDS_DEFAULT,
     interrupt_seconds: float | UnsetType | None = UNSET,
     terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT,
+    runs_per_process: int = 1,
 ) -> Callable[[Code], Processor]:
     """Declare a function of one :class:`JobContext`, plain or ``async``, as the code of a job.
 
@@ -84,6 +91,8 @@ def job(
     noticed is interrupted; None: never; by default 1, and None where there is an ``on_cancel``
     hook. ``terminate_seconds``: between SIGTERM and SIGKILL. ``attempts_max`` and
     ``retry_seconds``: how often, and after which doubling delay, it is tried again when it raises.
+    ``runs_per_process``: how many runs of it a process may serve, one after the other, because its
+    code leaves nothing behind that another run would find.
 
     Raises ConfigurationError naming everything that is wrong.
     """
@@ -101,6 +110,7 @@ def job(
         _within("attempts_max", attempts_max, 1, limits.ATTEMPTS_MAX, kind=int),
         _within("retry_seconds", retry_seconds, 0, limits.RETRY_SECONDS_MAX),
         _within("terminate_seconds", terminate_seconds, 0, limits.TERMINATE_SECONDS_MAX),
+        _within("runs_per_process", runs_per_process, 1, limits.RUNS_PER_PROCESS_MAX, kind=int),
     ]
     if interrupt_seconds is not UNSET:
         most = limits.GRACE_SECONDS_MAX
@@ -131,9 +141,12 @@ def job(
             terminate_seconds=float(terminate_seconds),
         )
         if interrupt_seconds is UNSET:
-            return Processor(code, metadata, interrupted_with_hook=False)
+            return Processor(
+                code, metadata, runs_per_process=runs_per_process, interrupted_with_hook=False
+            )
         explicit = None if interrupt_seconds is None else float(interrupt_seconds)
-        return Processor(code, structs.replace(metadata, interrupt_seconds=explicit))
+        metadata = structs.replace(metadata, interrupt_seconds=explicit)
+        return Processor(code, metadata, runs_per_process=runs_per_process)
 
     return declare
 

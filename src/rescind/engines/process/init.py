@@ -24,8 +24,10 @@ from rescind.engines.process.tree import (
     terminate_tree,
 )
 
-ASK, ASK_PROGRAMS, TERMINATE, KILL = b"a", b"p", b"t", b"k"
-"""What a keeper orders: an answer; SIGTERM for programs; for all; SIGKILL until none is left."""
+ASK, ASK_ALONE, ASK_PROGRAMS, TERMINATE, KILL = b"a", b"o", b"p", b"t", b"k"
+"""What a keeper orders: an answer; whether there is nothing but the run's own process; SIGTERM for
+programs; for all; SIGKILL until none is left.
+"""
 
 _ORDER_BYTES = 16
 
@@ -94,6 +96,9 @@ class Init:
             self._tell({"is": "here"})
         elif not reap(self._heed):
             return  # it has ended by itself just now
+        elif order == ASK_ALONE:
+            alone = not self._group_only and children_of(os.getpid()) == {self._run}
+            self._tell({"is": "alone", "alone": alone})
         elif order == ASK_PROGRAMS:
             if self._group_only:
                 self._tell({"is": "no_programs"})  # that it could know of

@@ -13,7 +13,7 @@ from pathlib import Path
 from rescind import limits
 from rescind.clock import SystemClock
 from rescind.engines.process.frames import FrameReader, Message, frame
-from rescind.engines.process.kept import Kept
+from rescind.engines.process.kept import Kept, Links
 from rescind.engines.process.parent import Parent
 from rescind.engines.process.run_file import RunFile
 from rescind.engines.process.system import Wakeups, become_subreaper, name_process
@@ -39,6 +39,10 @@ class Keeper:
         self._run: Kept | None = None
         self._spare: Kept | None = None
         """The next run: it gets ready while the slot is busy, so that no claim waits for it."""
+        self._served: list[Kept] = []
+        """Processes that have served a run: one may wait for the next of its processor; others are
+        leaving.
+        """
         self._told_ready = False
         self._again_at: float | None = None
         """When the next run is tried again, after it could not be made ready."""
@@ -56,7 +60,7 @@ class Keeper:
 
     def _all(self) -> list[Kept]:
         # That there is no next run is said before the end of this one.
-        return [kept for kept in (self._spare, self._run) if kept is not None]
+        return [kept for kept in (self._spare, self._run, *self._served) if kept is not None]
 
     def _turn(self, *worker: int) -> None:
         """Wait until something happens, and take it in."""
@@ -70,9 +74,8 @@ class Keeper:
                 kept.hear()
             kept.act()
         self._bury()
-        # A lost spare waits: to end all that is below would take an innocent run along.
-        waits_for = self._run or self._spare
-        if waits_for is not None and waits_for.lost:
+        # Another that is lost waits: to end all that is below would take an innocent run along.
+        if any(kept.lost for kept in ([self._run] if self._run is not None else self._all())):
             self._end_all()
             self._bury()
 
@@ -126,8 +129,8 @@ class Keeper:
             self._run.obey(message)
 
     def _start(self, message: Message) -> None:
-        if self._run is None and self._spare is not None and self._spare.ready:
-            self._run, self._spare, self._told_ready = self._spare, None, False
+        if self._run is None and (kept := self._waiting(message["processor"])) is not None:
+            self._run, self._told_ready = kept, False
             self._name(RunRef(*message["run"]))
             self._run.order(message)
             return
@@ -143,6 +146,18 @@ class Keeper:
                 "noticed": False,
             }
         )
+
+    def _waiting(self, processor: str) -> Kept | None:
+        """A process for a run: one that has served its processor, or the next run's."""
+        for kept in [kept for kept in self._served if kept.ready and not kept.lost]:
+            if kept.processor == processor:
+                self._served.remove(kept)
+                return kept
+            kept.dismiss()
+        if self._spare is None or not self._spare.ready:
+            return None
+        spare, self._spare = self._spare, None
+        return spare
 
     # The next run, and how runs end
 
@@ -165,9 +180,10 @@ class Keeper:
             self._parent.start()
         elif self._parent.is_warm:
             seconds = self._parent.ready_seconds
-            self._spare = Kept(self._clock, self._send, ready_seconds=seconds)
+            links = Links(self._clock, self._send)
+            self._spare = Kept(self._clock, self._send, links, ready_seconds=seconds)
             lock = None if self._file is None else self._file.descriptor
-            self._parent.fork(self._spare.handed, lock)
+            self._parent.fork(links.handed, lock)
 
     def _fail(self, error: str | None) -> None:
         """There is no next run; it is not tried again at once."""
@@ -178,15 +194,22 @@ class Keeper:
     def _bury(self) -> None:
         """Tell the end of those of which nothing is left."""
         for kept in self._all():
-            if kept.gone or kept.ended:
-                if kept is self._run:
-                    self._name(None)
-                kept.end()
-                if kept is self._run:
-                    self._run = None
-                else:
-                    self._spare = None
-                    self._fail(kept.import_error)
+            over = kept.gone or kept.ended
+            if not over and not kept.served:
+                continue
+            if kept is self._run:
+                self._name(None)
+                self._run = None
+            elif kept is self._spare:
+                self._spare = None
+                self._fail(kept.import_error)
+            else:
+                self._served.remove(kept)
+            kept.end()
+            if over:
+                kept.close()
+            else:
+                self._served.append(kept.again())
 
     def _name(self, run: RunRef | None) -> None:
         if self._file is not None:

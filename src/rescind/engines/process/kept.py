@@ -9,7 +9,7 @@ from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.process.endings import done_of, ending_of
 from rescind.engines.process.frames import Message
-from rescind.engines.process.init import ASK_PROGRAMS, KILL, TERMINATE
+from rescind.engines.process.init import ASK_ALONE, ASK_PROGRAMS, KILL, TERMINATE
 from rescind.engines.process.output import Output
 from rescind.engines.process.telling import Step, Telling
 from rescind.engines.process.tree import Force
@@ -27,24 +27,50 @@ class Stage(IntEnum):
     KILLING = 3
 
 
+class Links:
+    """What connects a keeper with one process for runs, and its init."""
+
+    def __init__(self, clock: Clock, send: Callable[[Message], None]) -> None:
+        self.voice = Voice()
+        self.output = Output(clock, send)
+        self.init = Watcher(clock)
+        self.handed = [self.init.handed, self.voice.handed, self.output.handed]
+        """The other ends, for the warm parent."""
+
+    def close(self) -> None:
+        """Let go of them."""
+        self.voice.close()
+        self.output.close()
+        self.init.close()
+
+
 class Kept:
     """See the module. It waits for its order first, for which it must be ready within
-    ``ready_seconds``; ``send`` takes what its worker is told.
+    ``ready_seconds``; ``send`` takes what its worker is told. ``processor``: the one that its
+    process has served, and waits to serve again.
     """
 
     def __init__(
-        self, clock: Clock, send: Callable[[Message], None], *, ready_seconds: float
+        self,
+        clock: Clock,
+        send: Callable[[Message], None],
+        links: Links,
+        *,
+        ready_seconds: float = 0.0,
+        processor: str | None = None,
     ) -> None:
         self._clock = clock
         self._ready_by = clock.elapsed() + ready_seconds
         self._send = send
-        self._voice = Voice(self._heed)
-        self._output = Output(clock, send)
-        self._init = Watcher(clock, self._heed_init)
-        self.handed = [self._init.handed, self._voice.handed, self._output.handed]
-        """The other ends, for the warm parent."""
-        self.ready = False
+        self._links = links
+        self._voice, self._output, self._init = links.voice, links.output, links.init
+        self._voice.on_message, self._init.on_message = self._heed, self._heed_init
+        self._init.begin()
+        self.processor = processor
+        self.ready = processor is not None
         """It waits for its order."""
+        self.served = False
+        """Its run is over, and its process fit for another."""
         self.id: list[int] | None = None
         self.ended = False
         """Nothing of it is left, as its keeper has found out."""
@@ -76,10 +102,17 @@ class Kept:
     def order(self, message: Message) -> None:
         """It is to run this."""
         self.ready, self.id = False, message["run"]
+        self.processor = message["processor"]
         self._order = message
         self._fence_at = message["fence_at"]
         self._output.begin(message["run"], message["mark"])
         self._voice.send(message)
+
+    def dismiss(self) -> None:
+        """There is no other run for its process."""
+        self.ready = False
+        self._voice.send({"do": "leave"})
+        self._leave()
 
     def obey(self, message: Message) -> None:
         """A permit, a stop or a later fence."""
@@ -128,7 +161,7 @@ class Kept:
 
     @property
     def _gets_ready(self) -> bool:
-        return self.id is None and not self.ready
+        return self.processor is None and not self.ready
 
     def _is_due(self) -> bool:
         return self._due is not None and self._clock.elapsed() >= self._due
@@ -225,6 +258,11 @@ class Kept:
                 self._heed_exit(message["left"])
             case "killing":
                 self.say_stubborn(message["pids"])
+            case "alone" if message["alone"] and self._may_serve():
+                self.served = True
+            case "alone":
+                self._voice.send({"do": "leave"})
+                self._leave()
             case _:
                 self._heed_no_programs()
 
@@ -272,10 +310,10 @@ class Kept:
 
     def _heed(self, message: Message) -> None:
         kind = message["is"]
-        if self.id is None:
+        if self.processor is None:
             self.ready = kind == "ready"
             self.import_error = message.get("error")
-        elif message["run"] == self.id:
+        elif self.id is not None and message["run"] == self.id:
             if kind in ("progress", "asks"):
                 self._send(message)
             elif kind == "entered":
@@ -286,7 +324,14 @@ class Kept:
                 self._heed_notice(noticed=message["noticed"])
             elif kind == "done" and self._done is None:
                 self._done = done_of(message)
-                self._leave()
+                if message["again"]:
+                    self._init.order(ASK_ALONE)
+                else:
+                    self._leave()
+
+    def _may_serve(self) -> bool:
+        """Never after a stop, or when its end has begun."""
+        return self._telling is None and self._stage is Stage.GOING and not self._is_due()
 
     def _heed_notice(self, *, noticed: bool) -> None:
         self._noticed = noticed
@@ -308,10 +353,15 @@ class Kept:
                 noticed=self._noticed,
                 told_to_stop=self._telling is not None or self._fenced,
                 status=self._init.status,
-                force=self._init.force if self.gone else Force.KILLED,
+                force=self._init.force if self.gone or self.served else Force.KILLED,
                 broken=self._voice.broken,
             )
             self._send({"is": "ended", "run": self.id, **ending})
-        self._voice.close()
-        self._output.close()
-        self._init.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._links.close()
+
+    def again(self) -> "Kept":
+        """The same process, waiting for another run."""
+        return Kept(self._clock, self._send, self._links, processor=self.processor)

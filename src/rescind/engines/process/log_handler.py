@@ -74,4 +74,5 @@ def take_logging(log: Callable[[str], None]) -> None:
     root = logging.getLogger()
     if not root.handlers and root.level == logging.WARNING:
         root.setLevel(logging.INFO)
-    root.handlers = _Handlers([*root.handlers, LogHandler(log)])
+    others = [handler for handler in root.handlers if not isinstance(handler, LogHandler)]
+    root.handlers = _Handlers([*others, LogHandler(log)])

@@ -33,10 +33,13 @@ class Outlet:
         """Called when a line has been printed."""
 
     def open(self, mark: bytes) -> None:
-        """What is printed belongs to a run from now on; standard output is its pipe."""
-        self._number = os.dup(1)
-        self._identity = os.fstat(self._number)
-        self._pid = os.getpid()
+        """What is printed belongs to a run from now on. Standard output is its pipe, as it was when
+        the first run of this process began.
+        """
+        if self._identity is None:
+            self._number = os.dup(1)
+            self._identity = os.fstat(self._number)
+            self._pid = os.getpid()
         self._mark = mark
 
     def log(self, text: str) -> None:

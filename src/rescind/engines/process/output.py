@@ -41,6 +41,8 @@ class Output:
                     break
         self._run = run
         self._transcript = Transcript(mark)
+        self._spool = Spool()
+        self._read_at = None
 
     @property
     def due(self) -> float | None:
@@ -95,6 +97,7 @@ class Output:
         if self._run is not None:
             self._add(self._transcript.close())
             self._pass_on(self._spool.take_all())
+            self._run = None
 
     def close(self) -> None:
         """Let go of the pipe."""

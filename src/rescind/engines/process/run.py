@@ -1,11 +1,13 @@
-"""The run: a process that enters one function, once. It waits for its order, asks, enters, says how
-it ended, and leaves as a Python program does.
+"""A run's process: it waits for its order, asks, enters one function, once, says how that ended,
+and leaves as a Python program does. Where the function's author says that it leaves nothing behind,
+and so it is, it may wait for another order instead.
 
 Its main thread runs the code; one thread listens to the keeper. It dies with its init.
 """
 
 import errno
 import os
+import queue
 import socket
 import sys
 import threading
@@ -26,10 +28,14 @@ from rescind.engines.process.frames import (
 from rescind.engines.process.log_handler import take_logging
 from rescind.engines.process.outlet import Outlet
 from rescind.engines.process.programs import programs_below
+from rescind.engines.process.system import IS_LINUX
 from rescind.engines.process.tree import open_below
 from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 from rescind.sdk.stop import Stop
+
+_THREADS = 2
+"""Of ours: the main thread, and the one that listens."""
 
 
 class Line:
@@ -71,9 +77,14 @@ class Line:
 
 
 class Run:
-    """See the module."""
+    """One run: entered once, told what its keeper says. ``outcome`` is for the main thread, the
+    rest for the one that listens.
+    """
 
-    def __init__(self, line: Line, outlet: Outlet) -> None:
+    def __init__(self, order: Message, line: Line, outlet: Outlet) -> None:
+        self.id: list[int] = order["run"]
+        self.mark: bytes = order["mark"]
+        self._order = order
         self._line = line
         self._outlet = outlet
         self._execution: Execution | None = None
@@ -81,33 +92,22 @@ class Run:
         self._allowed: bool | None = None
         self._answered = threading.Event()
         self._lock = threading.Lock()
+        self.runs_per_process = 1
+        """As its author permits, when that is known."""
 
-    def serve(self) -> NoReturn:
-        """Wait for the order, run it, and leave."""
-        self._line.send({"is": "ready"})
-        order = self._line.receive()
-        if order is None:
-            os._exit(0)
-        self._line.run = order["run"]
-        self._outlet.open(order["mark"])
-        threading.Thread(target=self._listen, name="rescind", daemon=True).start()
-        outcome = self._outcome(order)
-        self._line.send(
-            {
-                "is": "done",
-                "ending": outcome.ending,
-                "result": msgspec.json.encode(outcome.result),
-                "error": outcome.error,
-                "noticed": outcome.noticed,
-            }
-        )
-        leave(0)
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether it was."""
+        return self._stop is not None
 
-    def _outcome(self, order: Message) -> Outcome:
+    def outcome(self) -> Outcome:
+        """Ask, enter the function, wait for its end."""
+        order = self._order
         try:
             processor = resolve(order["processor"])
         except BaseException as error:  # noqa: BLE001 - importing runs a user's code
             return Outcome(ending=Ending.RAISED, error=error_text(error))
+        self.runs_per_process = processor.runs_per_process
         pid = os.getpid()
 
         def say_noticed(noticed: bool) -> None:
@@ -141,18 +141,17 @@ class Run:
         self._answered.wait()
         return execution.run() if self._allowed else Outcome(ending=Ending.NOT_ENTERED)
 
-    def _listen(self) -> None:
-        while (message := self._line.receive()) is not None:
-            if message["do"] == "permit" and self._allowed is None:
-                self._allowed = message["allowed"]
-                self._answered.set()
-            elif message["do"] == "stop":
-                self._heed_stop(message)
-            elif message["do"] == "prepare" and self._execution is not None:
-                threading.Thread(target=self._prepare, daemon=True).start()
-            elif message["do"] == "interrupt" and self._execution is not None:
-                self._execution.interrupt(insist=message["insist"])
-        os._exit(0)
+    def heed(self, message: Message) -> None:
+        """Do what its keeper says."""
+        if message["do"] == "permit" and self._allowed is None:
+            self._allowed = message["allowed"]
+            self._answered.set()
+        elif message["do"] == "stop":
+            self._heed_stop(message)
+        elif message["do"] == "prepare" and self._execution is not None:
+            threading.Thread(target=self._prepare, daemon=True).start()
+        elif message["do"] == "interrupt" and self._execution is not None:
+            self._execution.interrupt(insist=message["insist"])
 
     def _prepare(self) -> None:
         assert self._execution is not None
@@ -167,6 +166,73 @@ class Run:
             if execution.stop(message["reason"]):
                 threading.Thread(target=execution.run_hook, daemon=True).start()
             self._answered.set()
+
+
+class Process:
+    """See the module."""
+
+    def __init__(self, line: Line, outlet: Outlet) -> None:
+        self._line = line
+        self._outlet = outlet
+        self._run: Run | None = None
+        self._ordered: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        """What is to run next; None: nothing more."""
+
+    def serve(self) -> NoReturn:
+        """Wait for the order, run it, and leave; or wait for another."""
+        self._line.send({"is": "ready"})
+        order = self._line.receive()
+        if order is None:
+            os._exit(0)
+        self._run = run = Run(order, self._line, self._outlet)
+        threading.Thread(target=self._listen, name="rescind", daemon=True).start()
+        served = 1
+        while self._serve(run, served) and (following := self._ordered.get()) is not None:
+            run, served = following, served + 1
+        leave(0)
+
+    def _serve(self, run: Run, served: int) -> bool:
+        """Whether there may be another."""
+        self._line.run = run.id
+        self._outlet.open(run.mark)
+        outcome = run.outcome()
+        again = (
+            outcome.ending is Ending.RETURNED
+            and served < run.runs_per_process
+            and not run.told_to_stop
+            and _is_alone()
+        )
+        self._line.send(
+            {
+                "is": "done",
+                "ending": outcome.ending,
+                "result": msgspec.json.encode(outcome.result),
+                "error": outcome.error,
+                "noticed": outcome.noticed,
+                "again": again,
+            }
+        )
+        return again
+
+    def _listen(self) -> None:
+        while (message := self._line.receive()) is not None:
+            if message["do"] == "run":
+                self._run = Run(message, self._line, self._outlet)
+                self._ordered.put(self._run)
+            elif message["do"] == "leave":
+                self._ordered.put(None)
+            elif self._run is not None and message["run"] == self._run.id:
+                self._run.heed(message)
+        os._exit(0)
+
+
+def _is_alone() -> bool:
+    """Whether this process has no thread but ours, and no child: so says the kernel."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return IS_LINUX and len(os.listdir("/proc/self/task")) == _THREADS  # noqa: PTH208 - quick
+    return False
 
 
 def seed_anew() -> None:

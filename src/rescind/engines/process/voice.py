@@ -18,8 +18,8 @@ from rescind.engines.process.frames import (
 class Voice:
     """See the module. What comes goes to ``on_message``."""
 
-    def __init__(self, on_message: Callable[[Message], None]) -> None:
-        self._on_message = on_message
+    def __init__(self) -> None:
+        self.on_message: Callable[[Message], None] = lambda _: None
         self._line, line = packet_pair()
         self.handed = line.detach()
         """The other end."""
@@ -47,7 +47,7 @@ class Voice:
         self.connected = bool(data)
         if data:
             try:
-                self._on_message(unpack(data))
+                self.on_message(unpack(data))
             except (MalformedFrameError, KeyError, TypeError, ValueError) as error:
                 self.connected = False
                 self.broken = f"The job's process broke its connection: {error}"

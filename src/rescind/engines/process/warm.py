@@ -21,7 +21,7 @@ from rescind.engines.leaving import flush_output
 from rescind.engines.process.frames import pack
 from rescind.engines.process.init import Init
 from rescind.engines.process.outlet import Outlet, replace_streams, unbuffer_c
-from rescind.engines.process.run import Line, Run, seed_anew
+from rescind.engines.process.run import Line, Process, seed_anew
 from rescind.engines.process.system import (
     IS_LINUX,
     Wakeups,
@@ -143,7 +143,7 @@ class WarmParent:
         import_modules(self._modules, lambda error: line.send({"is": "broken", "error": error}))
         flush_output()
         seed_anew()
-        Run(line, self._outlet).serve()
+        Process(line, self._outlet).serve()
 
 
 def _open_descriptors() -> dict[int, str]:

@@ -14,9 +14,9 @@ from rescind.engines.process.tree import Force
 class Watcher:
     """See the module. ``on_message`` takes what it says of its run while this lives."""
 
-    def __init__(self, clock: Clock, on_message: Callable[[Message], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._on_message = on_message
+        self.on_message: Callable[[Message], None] = lambda _: None
         self._socket, theirs = packet_pair()
         self.handed = theirs.detach()
         """The other end."""
@@ -45,6 +45,10 @@ class Watcher:
         with contextlib.suppress(OSError):  # gone or full: it will not answer
             self._socket.send(order, socket.MSG_DONTWAIT)
 
+    def begin(self) -> None:
+        """There is another run."""
+        self._asked = False
+
     def ask(self) -> None:
         """Does it still answer? Once."""
         if not self._asked:
@@ -72,7 +76,7 @@ class Watcher:
             case kind:
                 if kind == "killing":
                     self._answer_by = self._clock.elapsed() + limits.INIT_ANSWER_SECONDS
-                self._on_message(message)
+                self.on_message(message)
 
     def close(self) -> None:
         """Let go of the connection."""

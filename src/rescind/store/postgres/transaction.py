@@ -63,8 +63,8 @@ class PostgresTransaction:
         self._always = always
 
     def moves(self, *asked: AskedMove) -> list[list[Row]]:
-        """See :meth:`Transaction.moves`. It takes one round trip, and no planning: a move is planned
-        once for each connection, whatever it is asked for.
+        """See :meth:`Transaction.moves`. It takes one round trip, and no planning: a move is
+        planned once for each connection, whatever it is asked for.
         """
         with self._connection.pipeline():
             self.run("plan_once")
