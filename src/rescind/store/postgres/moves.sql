@@ -151,15 +151,15 @@ ended AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:ends AS jsonb)) AS e (
         id bigint, attempt integer, status text, evidence text, error text, result text)
 ), locked AS MATERIALIZED (
-    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
+    SELECT ended.* FROM ended JOIN job USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
     SKIP LOCKED -- if free_only
 ), moved AS (
     UPDATE job SET
-        status = ended.status, evidence = ended.evidence, error = ended.error,
-        result = ended.result, finished_at = moment(), worker = NULL, lease_expires_at = NULL,
+        status = locked.status, evidence = locked.evidence, error = locked.error,
+        result = locked.result, finished_at = moment(), worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
-    FROM locked JOIN ended USING (id)
-    WHERE job.id = locked.id AND job.attempt = ended.attempt
+    FROM locked
+    WHERE job.id = locked.id AND job.attempt = locked.attempt
         AND job.status = 'RUNNING' AND job.worker = :worker
     RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence,
         job.error
@@ -171,16 +171,16 @@ ended AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:retries AS jsonb)) AS e (
         id bigint, attempt integer, evidence text, error text, delay_milliseconds bigint)
 ), locked AS MATERIALIZED (
-    SELECT job.id, job.status FROM job JOIN ended USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
+    SELECT ended.* FROM ended JOIN job USING (id) ORDER BY job.id FOR NO KEY UPDATE OF job
 ), moved AS (
     UPDATE job SET
         status = 'SCHEDULED', failures = failures + 1,
-        evidence = ended.evidence, error = ended.error,
-        run_at = moment() + ended.delay_milliseconds * interval '1 millisecond',
+        evidence = locked.evidence, error = locked.error,
+        run_at = moment() + locked.delay_milliseconds * interval '1 millisecond',
         queued_at = NULL, worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
-    FROM locked JOIN ended USING (id)
-    WHERE job.id = locked.id AND job.attempt = ended.attempt
+    FROM locked
+    WHERE job.id = locked.id AND job.attempt = locked.attempt
         AND job.status = 'RUNNING' AND job.worker = :worker
     RETURNING job.id, 'RUNNING' AS from_status, job.status AS to_status, job.attempt, job.evidence,
         job.error

@@ -20,9 +20,12 @@ SELECT id, to_status AS status FROM moved ORDER BY id;
 -- The same, where a move returns whole jobs.
 SELECT * FROM moved ORDER BY id;
 
--- name: plan_once
--- Until the transaction ends.
-SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
+-- name: plan_by_key
+-- Until the transaction ends, statements are planned once and go by their indexes, whatever the tables
+-- were like when they were planned: a new database is empty.
+SELECT
+    set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
 
 -- name: now
 -- The store's clock.

@@ -26,7 +26,7 @@ class Reads(Statements):
     def may_enter(self, worker: str, runs: Sequence[RunRef]) -> set[RunRef]:
         with self._read_once() as transaction:
             ids = [run.job_id for run in runs]
-            found = transaction.rows("running", worker=worker, ids=ids)
+            found = transaction.rows_by_key("running", worker=worker, ids=ids)
         return {RunRef(row["id"], row["attempt"]) for row in found}.intersection(runs)
 
     def stops_wanted(self, worker: str) -> list[RunRef]:

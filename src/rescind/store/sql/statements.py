@@ -89,6 +89,10 @@ class Transaction(Protocol):
         """Run a statement, :func:`fitted` to its parameters; what it returns."""
         ...
 
+    def rows_by_key(self, name: str, /, **parameters: Any) -> list[Row]:
+        """As ``rows``, of a statement that looks jobs up by their ids, again and again."""
+        ...
+
     def run(self, name: str, /, **parameters: Any) -> None:
         """Run a statement that returns nothing."""
         ...
