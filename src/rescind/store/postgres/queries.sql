@@ -161,7 +161,10 @@ SELECT * FROM job WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR crea
 
 -- name: latest_jobs
 -- Whole rows, newest first, below an id.
-SELECT * FROM job WHERE id < :below
+SELECT * FROM (
+    SELECT * FROM job WHERE status <> 'CANCELLING' UNION ALL
+    SELECT * FROM job WHERE status = 'CANCELLING') AS every
+WHERE id < :below
     AND created_by = :owner -- if owner
 ORDER BY id DESC LIMIT :limit;
 

@@ -120,7 +120,7 @@ CREATE TABLE job (
     retry_seconds      double precision NOT NULL,
     created_by         bigint NOT NULL REFERENCES user_account (id),
     created_at         timestamptz NOT NULL,
-    modified_by        bigint NOT NULL REFERENCES user_account (id),
+    modified_by        bigint NOT NULL,       -- of user_account; looked up, it would cost each move
     modified_at        timestamptz NOT NULL,
     run_at             timestamptz NOT NULL,  -- the planned start
     held_until         timestamptz,           -- QUEUEING: the end of the start hold
@@ -155,7 +155,8 @@ CREATE INDEX job_queueing ON job (held_until, id) WHERE status = 'QUEUEING';
 CREATE INDEX job_queued ON job (job_metadata, priority, run_at, id) WHERE status = 'QUEUED';
 CREATE INDEX job_held ON job (worker, id) WHERE worker IS NOT NULL;
 CREATE INDEX job_cancelling ON job (id) WHERE status = 'CANCELLING';
-CREATE INDEX job_of_user ON job (created_by, id);
+-- A cancel, which is waited for, adds nothing to it.
+CREATE INDEX job_of_user ON job (created_by, id) WHERE status <> 'CANCELLING';
 -- Lists of finished jobs, and their totals, are read off these alone: paid once, at the ending.
 CREATE INDEX job_finished ON job (finished_at, id, status, created_by)
 WHERE finished_at IS NOT NULL;
@@ -189,7 +190,7 @@ EXECUTE FUNCTION refuse('no move leads from this status to that one');
 -- Who, when, why and by which request: one row a move, in the statement of the move.
 CREATE TABLE job_event (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job_id      bigint NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    job_id      bigint NOT NULL,              -- written in the statement that moves the job
     move        text NOT NULL,
     from_status text,
     to_status   text NOT NULL,
@@ -230,9 +231,11 @@ CREATE TABLE job_log (
     PRIMARY KEY (job_id, start_byte)
 );
 
--- Not a foreign key: with one, each line that a run logs would wait for whoever holds its job.
+-- No foreign keys: with one, each line that a run logs would wait for whoever holds its job, and each
+-- move would look up the job that it has just moved.
 CREATE FUNCTION forget_logs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    DELETE FROM job_event WHERE job_id IN (SELECT id FROM gone);
     DELETE FROM job_log WHERE job_id IN (SELECT id FROM gone);
     RETURN NULL;
 END $$;

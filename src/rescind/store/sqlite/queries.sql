@@ -157,7 +157,7 @@ UPDATE job SET
 WHERE id IN (SELECT value FROM json_each(:ids))
     AND (status = 'SCHEDULED'
         OR status IN ('QUEUEING', 'QUEUED', 'RUNNING')
-            AND EXISTS (SELECT 1 FROM json_each(job.cancellable_in) WHERE value = job.status))
+            AND instr(cancellable_in, '"' || status || '"') > 0)
     AND (status <> 'RUNNING' OR :running_allowed)
     AND (:owner IS NULL OR created_by = :owner)
 RETURNING id, previous_status, status, attempt, evidence;
