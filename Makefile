@@ -31,7 +31,8 @@ prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: abo
 	GROWTH_JOBS=1000000 $(BIN)/pytest -s tests/store/test_growth.py
 	FUZZ_SECONDS=600 $(BIN)/pytest -s tests/process/test_fuzz.py
 
-bench: $(VENV)/dev ## what runs, stops, floods, lists, queries, restarts and strangers cost, beside their floors
+bench: $(VENV)/dev ## what everything costs, beside its floor; writes bench/results.md, about an hour
+	$(BIN)/python bench/results.py
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork

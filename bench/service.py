@@ -93,6 +93,11 @@ class Service:
         return time.perf_counter() - began
 
     @property
+    def pid(self) -> int:
+        """Of the service's own process."""
+        return self._process.pid
+
+    @property
     def peak_mib(self) -> float:
         """The most memory that the service's own process has taken so far."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()

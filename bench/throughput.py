@@ -29,11 +29,15 @@ HERE = Path(__file__).parent
 BENCH = Actor(user_id=1, by="bench")
 
 
+def path_of(url: str) -> Path:
+    """Of a SQLite database."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
 def commits(url: str, count: int) -> float:
     """One-row commits a second."""
     if url.startswith("sqlite"):
-        path = Path(url.removeprefix("sqlite:///"))
-        connection = connect_sqlite(path)
+        connection = connect_sqlite(path_of(url))
         connection.execute("CREATE TABLE IF NOT EXISTS floor (id INTEGER PRIMARY KEY, n INTEGER)")
         connection.execute("INSERT OR IGNORE INTO floor VALUES (1, 0)")
         begin = time.perf_counter()
@@ -54,7 +58,8 @@ def commits(url: str, count: int) -> float:
 def jobs_a_second(url: str, name: str, jobs: int, slots: int, engine: str) -> float:
     """Of a service with so many slots, which finds them queued."""
     store = open_store(url)
-    kind = metadata(name=name, processor=f"noop_jobs:{name.removesuffix('__c')}", idempotent=True)
+    processor = f"noop_jobs:{name.removesuffix('__c')}"
+    kind = metadata(name=name, processor=processor, idempotent=True)
     register(store, kind)
     ids: list[int] = []
     while len(ids) < jobs:
@@ -90,39 +95,46 @@ def _rows(store: Store, ids: list[int]) -> list:
     return store.latest_jobs(limit=len(ids), below=ids[-1] + 1, owner=None)
 
 
-def row(options: argparse.Namespace, store: str, engine: str, slots: int) -> list[str]:
+KINDS = {
+    "process": ("process", "noop__c"),
+    "process, runs_per_process=1000": ("process", "noop_again__c"),
+    "inline": ("inline", "noop__c"),
+}
+
+
+def row(options: argparse.Namespace, store: str, kind: str, slots: int) -> list[str]:
     """Of the table."""
+    engine, name = KINDS[kind]
     with empty_database(store) as url:
         found, forks, writes = in_turns(
             options.rounds,
-            lambda: jobs_a_second(url, "noop__c", options.jobs, slots, engine),
+            lambda: jobs_a_second(url, name, options.jobs, slots, engine),
             lambda: 1 / floor(["rescind.engines.process.warm"], 300),
             lambda: commits(url, 2000),
         )
     return [
-        *(store, engine, str(slots), spread(found), spread(forks), spread(writes)),
+        *(store, kind, str(slots), spread(found), spread(forks), spread(writes)),
         f"{median(found) / median(forks):.2f}",
         f"{median(found) / median(writes):.2f}",
     ]
 
 
-def main() -> None:
+def main() -> str:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stores", nargs="+", default=STORES, choices=STORES)
     parser.add_argument("--slots", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--engines", nargs="+", default=["process", "inline"])
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()
     rows = []
     for store in options.stores:
-        for engine in options.engines:
-            for slots in options.slots if engine == "process" else [1]:
-                rows.append(row(options, store, engine, slots))
-                print(rows[-1], flush=True)
+        for kind in KINDS:
+            for slots in options.slots if kind != "inline" else [1]:
+                rows.append(row(options, store, kind, slots))
+                print(rows[-1], file=sys.stderr, flush=True)
     head = ["store", "engine", "slots", "jobs/s", "fork pairs/s", "commits/s"]
-    print(table("No-op jobs per second", [*head, "of the forks", "of the commits"], rows))
+    return table("(c) No-op jobs per second", [*head, "of the forks", "of the commits"], rows)
 
 
 if __name__ == "__main__":
-    main()
+    print(main())
