@@ -134,6 +134,12 @@ def configure(connection: Connection) -> None:
     """What every promise rests on is set here, not left to the server's configuration."""
     settings = {
         "synchronous_commit": "on",
+        # Statements are planned once and go by their indexes, whatever the tables were like when
+        # they were planned: a new database is empty. What people ask for is planned freely.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
         "timezone": "UTC",
         "default_transaction_isolation": "read committed",
         "lock_timeout": f"{limits.POSTGRES_LOCK_SECONDS_MAX}s",

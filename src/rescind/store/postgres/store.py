@@ -35,7 +35,7 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
         self._lease_line = LeaseLine(url, lease=self._lease, seconds=seconds)
 
     def now(self) -> datetime:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             [row] = transaction.rows("now")
         now: datetime = row["now"]
         return now
@@ -95,7 +95,9 @@ class PostgresStore(Moves, Reads, Queries, Accounts, Keys):
     @contextmanager
     def _read(self) -> Iterator[PostgresTransaction]:
         with self._database.connection(IsolationLevel.REPEATABLE_READ) as connection:
-            yield PostgresTransaction(connection, lease=self._lease)
+            transaction = PostgresTransaction(connection, lease=self._lease)
+            transaction.run("plan_freely")
+            yield transaction
 
 
 def _limit(transaction: PostgresTransaction, seconds: float) -> None:

@@ -63,9 +63,10 @@ class PostgresTransaction:
         self._always = always
 
     def moves(self, *asked: AskedMove) -> list[list[Row]]:
-        """See :meth:`Transaction.moves`. It takes one round trip, and no planning."""
+        """See :meth:`Transaction.moves`. What is asked for together takes one round trip."""
+        if len(asked) == 1:
+            return [self._move(asked[0]).fetchall()]
         with self._connection.pipeline():
-            self.run("plan_by_key")
             cursors = [self._move(one) for one in asked]
             return [cursor.fetchall() for cursor in cursors]
 
@@ -80,12 +81,6 @@ class PostgresTransaction:
             request_id=actor.request_id,
             **parameters,
         )
-
-    def rows_by_key(self, name: str, /, **parameters: Any) -> list[Row]:
-        """As ``rows``, in one round trip, and with no planning."""
-        with self._connection.pipeline():
-            self.run("plan_by_key")
-            return self._execute(sql(name), **parameters).fetchall()
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.rows`."""

@@ -16,12 +16,12 @@ class Keys(Statements):
     """See :class:`rescind.store.protocol.KeyStore`."""
 
     def kept_outcome(self, key: RequestKey) -> KeptOutcome | None:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("outcome", **_named(key), age=_AGE)
         return KeptOutcome(**found[0]) if found else None
 
     def prune_keys(self, *, limit: int) -> int:
-        with self._write() as transaction:
+        with self._write_once() as transaction:
             return len(transaction.rows("prune_keys", age=_AGE, limit=limit))
 
 

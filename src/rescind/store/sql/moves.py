@@ -165,7 +165,7 @@ class Moves(Statements):
 
     def release(self, worker: str, releases: Sequence[RunRelease]) -> set[int]:
         given = rows.to_json([rows.run_release(release) for release in releases])
-        with self._write() as transaction:
+        with self._write_once() as transaction:
             released = transaction.rows("release", worker=worker, releases=given)
         if released:
             self._signal([Channel.RELEASED])
@@ -173,7 +173,7 @@ class Moves(Statements):
 
     def write_progress(self, worker: str, progresses: Sequence[RunProgress]) -> set[RunRef]:
         given = rows.to_json([rows.run_progress(progress) for progress in progresses])
-        with self._write() as transaction:
+        with self._write_once() as transaction:
             written = transaction.rows("write_progress", worker=worker, progresses=given)
         return {RunRef(row["id"], row["attempt"]) for row in written}
 
@@ -204,7 +204,7 @@ class Moves(Statements):
             _say_alive(transaction, worker, metadata)
 
     def prune_jobs(self, *, age_seconds: float, limit: int) -> int:
-        with self._write() as transaction:
+        with self._write_once() as transaction:
             age = timedelta(seconds=age_seconds)
             return len(transaction.rows("prune_jobs", age=age, limit=limit))
 
@@ -213,12 +213,12 @@ class Moves(Statements):
             transaction.run("unregister_worker", worker=worker)
 
     def require_schema(self) -> None:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             [row] = transaction.rows("schema_version")
         versions.require("The database", row["version"])
 
     def check(self) -> None:
-        with self._write() as transaction:
+        with self._write_once() as transaction:
             transaction.run("check")
 
 

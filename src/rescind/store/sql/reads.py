@@ -26,16 +26,16 @@ class Reads(Statements):
     def may_enter(self, worker: str, runs: Sequence[RunRef]) -> set[RunRef]:
         with self._read_once() as transaction:
             ids = [run.job_id for run in runs]
-            found = transaction.rows_by_key("running", worker=worker, ids=ids)
+            found = transaction.rows("running", worker=worker, ids=ids)
         return {RunRef(row["id"], row["attempt"]) for row in found}.intersection(runs)
 
     def stops_wanted(self, worker: str) -> list[RunRef]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("stops_wanted", worker=worker)
         return [RunRef(row["id"], row["attempt"]) for row in found]
 
     def held(self, worker: str) -> list[RunRef]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("held", worker=worker)
         return [RunRef(row["id"], row["attempt"]) for row in found]
 
@@ -47,18 +47,18 @@ class Reads(Statements):
 
     def _until(self, name: str) -> timedelta | None:
         """How long from the store's now to the instant that a statement finds."""
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             [row] = transaction.rows(name)
         now: datetime = row["now"]
         at: datetime | None = row["at"]
         return None if at is None else max(at - now, timedelta(0))
 
     def workers(self) -> list[LiveWorker]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             return [LiveWorker(**row) for row in transaction.rows("workers")]
 
     def job(self, job_id: int, *, owner: int | None = None) -> Job | None:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("job", job_id=job_id, owner=owner)
         return rows.to_job(found[0]) if found else None
 
@@ -102,16 +102,16 @@ class Reads(Statements):
         return [rows.to_job(row) for row in found]
 
     def events(self, job_id: int) -> list[Event]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("events", job_id=job_id)
         return [rows.to_event(row) for row in found]
 
     def log(self, job_id: int, *, from_byte: int = 0) -> list[StoredLogChunk]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("log_chunks", job_id=job_id, from_byte=from_byte)
         return [rows.to_log_chunk(row) for row in found]
 
     def metadata(self, names: Sequence[str]) -> dict[str, JobMetadata]:
-        with self._read() as transaction:
+        with self._read_once() as transaction:
             found = transaction.rows("metadata", names=names)
         return {row["name"]: rows.to_metadata(row) for row in found}

@@ -89,10 +89,6 @@ class Transaction(Protocol):
         """Run a statement, :func:`fitted` to its parameters; what it returns."""
         ...
 
-    def rows_by_key(self, name: str, /, **parameters: Any) -> list[Row]:
-        """As ``rows``, of a statement that looks jobs up by their ids, again and again."""
-        ...
-
     def run(self, name: str, /, **parameters: Any) -> None:
         """Run a statement that returns nothing."""
         ...
@@ -139,7 +135,7 @@ class Statements(ABC):
 
     @abstractmethod
     def _read_once(self) -> AbstractContextManager[Transaction]:
-        """As ``_read``, for one statement."""
+        """As ``_read``, for one statement that looks up what it wants by a key."""
 
     @abstractmethod
     def _query(self, seconds: float) -> AbstractContextManager[Transaction]:

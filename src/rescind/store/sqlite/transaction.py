@@ -65,10 +65,6 @@ class SqliteTransaction:
         """See :meth:`Transaction.rows`."""
         return _read(self._execute(name, **parameters))
 
-    def rows_by_key(self, name: str, /, **parameters: Any) -> list[Row]:
-        """See :meth:`Transaction.rows_by_key`."""
-        return self.rows(name, **parameters)
-
     def run(self, name: str, /, **parameters: Any) -> None:
         """See :meth:`Transaction.run`."""
         self._execute(name, **parameters)
