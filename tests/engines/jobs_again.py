@@ -1,8 +1,10 @@
 """Jobs whose author says that a process may serve many runs of them; some of it is not so."""
 
+import contextlib
 import ctypes
 import logging
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -35,6 +37,34 @@ def _native_thread() -> None:
     libc.pthread_create(ctypes.byref(thread), None, pause, None)
 
 
+def _clone() -> None:
+    """A child that tells nobody of its end."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(56, 0, 0, 0, 0, 0) == 0:  # clone, as fork without SIGCHLD (x86-64)
+        os.execv("/bin/sleep", ["sleep", "600"])
+
+
+@job("starts_later__c", runs_per_process=1000)
+def starts_later(context: JobContext) -> dict[str, int]:
+    def start(*_: object) -> None:
+        context.log("of the first run")
+        context.progress(1, 2)
+        os.posix_spawn("/bin/sleep", ["sleep", "600"], os.environ)
+
+    signal.signal(signal.SIGUSR1, start)
+    return {"pid": os.getpid()}
+
+
+@job("closes_output__c", runs_per_process=1000)
+def closes_output(_context: JobContext) -> dict[str, int]:
+    found = os.fstat(1)
+    for number in range(256):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(number), found):
+                os.close(number)
+    return {"pid": os.getpid()}
+
+
 def _zombie() -> None:
     found = os.posix_spawn("/bin/true", ["true"], os.environ)
     os.waitid(os.P_PID, found, os.WEXITED | os.WNOWAIT)
@@ -47,6 +77,8 @@ _LEAVES: dict[str, Callable[[], object]] = {
     "child": lambda: subprocess.Popen(["sleep", "600"]),
     "zombie": _zombie,
     "orphan": lambda: os.system("sleep 600 &"),
+    "clone": _clone,
+    "alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 600),
     "daemon": lambda: os.system("setsid sh -c 'sleep 600 &' &"),
 }
 

@@ -51,14 +51,14 @@ def test_a_process_serves_one_processor_alone(again: Driver) -> None:
     assert (third["served"], third["pid"] != first["pid"]) == (1, True)
 
 
-@pytest.mark.parametrize("what", ["daemon thread", "native thread", "zombie"])
+@pytest.mark.parametrize("what", ["daemon thread", "native thread", "zombie", "alarm"])
 def test_a_process_with_anything_left_in_it_serves_no_more(again: Driver, what: str) -> None:
     first = pid_of(again, "leaves", what="nothing")
     assert pid_of(again, "leaves", what=what) == first
     assert pid_of(again, "leaves", what="nothing") != first
 
 
-@pytest.mark.parametrize("what", ["child", "orphan", "daemon"])
+@pytest.mark.parametrize("what", ["child", "orphan", "daemon", "clone"])
 def test_a_process_that_leaves_others_serves_no_more_and_they_are_ended(
     again: Driver, what: str
 ) -> None:
@@ -138,3 +138,39 @@ def test_a_stop_that_comes_as_a_run_returns_is_the_end_of_its_process(again: Dri
             pass
         again.stop(run)
         assert again.end(run).evidence in (Evidence.NEVER_STARTED, Evidence.STOPPED_ITSELF)
+
+
+def test_what_a_process_starts_while_it_waits_is_of_no_run_and_ends_it(again: Driver) -> None:
+    first = pid_of(again, "starts_later")
+    os.kill(first, signal.SIGUSR1)
+    again.until(lambda: bool(children_of(first)))
+    ended = again.run("starts_later")
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+    assert not again.progressed(ended.run)
+    assert "of the first run" not in again.logged(ended.run)
+    assert not is_alive(first)
+    assert pid_of(again, "starts_later") != first
+
+
+def test_a_process_that_has_closed_its_output_serves_no_more(again: Driver) -> None:
+    first = pid_of(again, "closes_output")
+    assert pid_of(again, "closes_output") != first
+    keepers = [keeper.process.pid for keeper in again.engine._keepers]  # type: ignore[attr-defined]
+    assert pid_of(again, "clean") != first
+    assert [keeper.process.pid for keeper in again.engine._keepers] == keepers  # type: ignore[attr-defined]
+    assert all(is_alive(keeper) for keeper in keepers)
+
+
+def test_an_order_to_a_process_that_dies_just_then_costs_no_keeper(again: Driver) -> None:
+    [keeper] = again.engine._keepers  # type: ignore[attr-defined]
+    for delay in range(40):
+        again.allow = True
+        ended = again.run("waits_again")
+        again.until(lambda: again.engine.free() > 0)
+        if ended.ending is Ending.RETURNED:
+            os.kill(ended.result["pid"], signal.SIGKILL)
+            end = monotonic() + delay * 0.0001
+            while monotonic() < end:
+                pass
+    assert again.engine._keepers == [keeper]  # type: ignore[attr-defined]
+    assert is_alive(keeper.process.pid)

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
 
 from rescind import limits
 from rescind.errors import SchemaError, StoreUnavailable
+from rescind.model import Actor
 from rescind.store.postgres import migration
 from rescind.store.postgres.database import connect
 from rescind.store.postgres.store import PostgresStore
@@ -155,3 +156,33 @@ def test_a_database_of_another_application_is_left_as_it_is(
 def test_what_was_made_is_marked(postgres_url: str) -> None:
     run(postgres_url, "DROP TABLE job_event CASCADE")
     assert migration.migrate(postgres_url) == (SCHEMA_VERSION, SCHEMA_VERSION)
+
+
+def test_a_store_in_use_goes_on_when_the_next_program_adds_columns(postgres_url: str) -> None:
+    """What it has prepared on its connections is another shape then."""
+    store = PostgresStore(postgres_url)
+    try:
+        assert store.add_user("ada", "hash", frozenset()) == 2
+        store.lease("worker-1")
+
+        def look() -> None:
+            store.claim(Actor(by="worker-1"), names=["other__c"], limit=1)
+            store.rescue(Actor(by="rescuer"), limit=9)
+            store.latest_jobs(limit=9, below=2**62, owner=None)
+            store.job(1)
+            store.metadata(["other__c"])
+
+        for _ in range(8):
+            look()
+        run(postgres_url, "ALTER TABLE job ADD COLUMN next_programs integer")
+        run(postgres_url, "ALTER TABLE job_metadata ADD COLUMN next_programs integer")
+        for _ in range(3):  # one failure for each statement that returns whole rows, at the most
+            with suppress(StoreUnavailable):
+                look()
+        look()
+        job = new_job()
+        [submitted] = store.submit([job], USER)
+        claimed = store.claim(Actor(by="worker-1"), names=[job.metadata.name], limit=1)
+        assert [found.id for found in claimed] == [submitted.id]
+    finally:
+        store.close()

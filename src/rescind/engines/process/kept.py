@@ -330,8 +330,10 @@ class Kept:
                     self._leave()
 
     def _may_serve(self) -> bool:
-        """Never after a stop, or when its end has begun."""
-        return self._telling is None and self._stage is Stage.GOING and not self._is_due()
+        """Never after a stop, or when its end has begun, or if it cannot be heard any more."""
+        heard = self._voice.connected and self._output.is_open
+        going = self._stage is Stage.GOING and not self._is_due()
+        return heard and going and self._telling is None
 
     def _heed_notice(self, *, noticed: bool) -> None:
         self._noticed = noticed

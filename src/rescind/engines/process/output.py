@@ -1,6 +1,5 @@
 """The output of one run, as its keeper hears it: read from one pipe, put in order, passed on."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable
 
@@ -35,14 +34,18 @@ class Output:
 
     def begin(self, run: list[int], mark: bytes) -> None:
         """What was printed until now belongs to no job."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(limits.LAST_WORDS_BYTES_MAX // _READ_BYTES):
-                if not os.read(self._number, _READ_BYTES):
-                    break
+        for _ in range(limits.LAST_WORDS_BYTES_MAX // _READ_BYTES):
+            if not self._read():
+                break
         self._run = run
         self._transcript = Transcript(mark)
         self._spool = Spool()
         self._read_at = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still write."""
+        return self._open
 
     @property
     def due(self) -> float | None:

@@ -8,6 +8,7 @@ Its main thread runs the code; one thread listens to the keeper. It dies with it
 import errno
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -34,6 +35,8 @@ from rescind.engines.protocol import Ending
 from rescind.sdk.context import JobContext
 from rescind.sdk.stop import Stop
 
+_WALL = 0x40000000
+"""For the kernel: children that tell their parent nothing, too (__WALL)."""
 _THREADS = 2
 """Of ours: the main thread, and the one that listens."""
 
@@ -92,6 +95,7 @@ class Run:
         self._allowed: bool | None = None
         self._answered = threading.Event()
         self._lock = threading.Lock()
+        self._over = False
         self.runs_per_process = 1
         """As its author permits, when that is known."""
 
@@ -101,7 +105,13 @@ class Run:
         return self._stop is not None
 
     def outcome(self) -> Outcome:
-        """Ask, enter the function, wait for its end."""
+        """Ask, enter the function, wait for its end; from then on its context says nothing."""
+        try:
+            return self._outcome()
+        finally:
+            self._over = True
+
+    def _outcome(self) -> Outcome:
         order = self._order
         try:
             processor = resolve(order["processor"])
@@ -114,13 +124,21 @@ class Run:
             if os.getpid() == pid:  # a copy does not speak for the run
                 self._line.send({"is": "noticed", "noticed": noticed})
 
+        def log(text: str) -> None:
+            if not self._over:
+                self._outlet.log(text)
+
+        def progress(done: int, total: int) -> None:
+            if not self._over:
+                self._line.progress(done, total)
+
         stop = Stop(say_noticed)
         context = JobContext(
             job_id=order["run"][0],
             attempt=order["run"][1],
             parameters=msgspec.json.decode(order["parameters"]),
-            on_log=self._outlet.log,
-            on_progress=self._line.progress,
+            on_log=log,
+            on_progress=progress,
             stop=stop,
         )
         self._outlet.on_said = stop.pass_by
@@ -195,7 +213,9 @@ class Process:
         """Whether there may be another."""
         self._line.run = run.id
         self._outlet.open(run.mark)
-        outcome = run.outcome()
+        # While it waited it may have started something: then it is fit for no other run.
+        fit = served == 1 or _is_alone()
+        outcome = run.outcome() if fit else Outcome(ending=Ending.NOT_ENTERED)
         again = (
             outcome.ending is Ending.RETURNED
             and served < run.runs_per_process
@@ -227,11 +247,15 @@ class Process:
 
 
 def _is_alone() -> bool:
-    """Whether this process has no thread but ours, and no child: so says the kernel."""
+    """Whether this process has no thread but ours, no timer, and no child: so says the kernel."""
+    if not IS_LINUX:
+        return False
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _WALL)
     except ChildProcessError:
-        return IS_LINUX and len(os.listdir("/proc/self/task")) == _THREADS  # noqa: PTH208 - quick
+        timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - as quick as can be
+        return threads == _THREADS and not any(signal.getitimer(timer)[0] for timer in timers)
     return False
 
 

@@ -112,6 +112,10 @@ class Database:
             connection = self._take()
             try:
                 yield connection
+            except errors.FeatureNotSupported:
+                # What it has prepared returns rows of another shape since a migration.
+                connection.close()
+                raise
             finally:
                 self._used[connection] = self._clock.elapsed()
                 self._pool.putconn(connection)

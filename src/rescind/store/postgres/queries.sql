@@ -17,8 +17,9 @@ FROM moved ORDER BY id;
 SELECT id, to_status AS status FROM moved ORDER BY id;
 
 -- name: moved_jobs
--- The same, where a move returns whole jobs.
-SELECT * FROM moved ORDER BY id;
+-- The same, where a move returns whole jobs: by name, since with the next program's columns it says the
+-- same.
+SELECT {columns} FROM moved ORDER BY id;
 
 -- name: plan_freely
 -- Until the transaction ends, statements are planned for what is asked for; see database.py.

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rescind.lifecycle import Move
+from rescind.model import Job
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
 from rescind.store.sql.statements import WHOLE, AskedMove, fitted, shared_sql, with_pieces
@@ -38,7 +39,9 @@ def sql(name: str) -> str:
 def move_sql(move: Move) -> str:
     """The whole statement of a move: it, its events, and what it says."""
     move_text = str(getattr(_MOVES, move).sql).rstrip().rstrip(";")
-    said = sql("moved_jobs" if move in WHOLE else "moved")
+    said = sql("moved")
+    if move in WHOLE:
+        said = with_pieces(sql("moved_jobs"), {"columns": ", ".join(Job.__struct_fields__)})
     return f"WITH {move_text}, recorded AS ({sql('record')}) {said}"
 
 
