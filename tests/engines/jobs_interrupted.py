@@ -173,8 +173,12 @@ def forks_and_is_told(context: JobContext) -> None:
         if pid == 0:
             time.sleep(0.5)
             os._exit(0)
-        os.waitpid(pid, 0)
-        time.sleep(600)
+        try:
+            os.waitpid(pid, 0)
+            time.sleep(600)
+        finally:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 # Ways to wait for a program

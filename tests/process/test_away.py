@@ -102,15 +102,23 @@ def test_a_full_disk_on_postgresql(serve: Serve, administrator: Administrator) -
     expect_recovery(service, job_id)
 
 
+def new_connections_only_read(database: str) -> bool:
+    """Then the server has told those that there are, too."""
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SHOW default_transaction_read_only").fetchone()
+    return found == ("on",)
+
+
 @on_postgres
 def test_a_database_that_only_reads_on_postgresql(
-    serve: Serve, administrator: Administrator
+    serve: Serve, administrator: Administrator, database: str
 ) -> None:
     service = serve()
     [job_id] = service.submit("demo_sleep__c", parameters={"seconds": 600})
     service.until_logged(job_id, "Sleeping")
     administrator.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     administrator.execute("SELECT pg_reload_conf()")
+    service.until(lambda: new_connections_only_read(database))
     expect_exceptions(service, job_id)
     assert service.status(job_id) == "RUNNING"
     administrator.execute("ALTER SYSTEM RESET default_transaction_read_only")
