@@ -108,7 +108,8 @@ class Reporter:
             raise  # those that have landed are known to have, when they are written again
         except Exception as error:  # noqa: BLE001 - it is logged, or each half is written
             if len(ends) == 1:
-                _log.exception("an ending was refused by the database", job_id=ends[0].run.job_id)
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                self._tell("the database refused how a run ended", ends[0].run, reason)
                 return self._store.finish(self._actor, [refused(ends[0], error)])
         return self._landed_alone(ends, write)
 

@@ -151,10 +151,6 @@ SELECT moment() AS now, least(
         WHERE worker IS NOT NULL AND status = 'RUNNING'
             AND lease_expires_at < timestamptz '9999-01-01')) AS at;
 
--- name: jobs
--- Whole rows by id.
-SELECT * FROM job WHERE id = ANY(:ids) ORDER BY id;
-
 -- name: job
 -- One whole row, if the owner, when given, submitted it.
 SELECT * FROM job WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner);

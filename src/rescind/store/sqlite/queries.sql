@@ -347,10 +347,6 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_b
 SELECT id FROM job
 WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_by = :owner);
 
--- name: jobs
--- Whole rows by id.
-SELECT * FROM job WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
-
 -- name: job
 -- One whole row, if the owner, when given, submitted it.
 SELECT * FROM job WHERE id = :job_id AND (:owner IS NULL OR created_by = :owner);
