@@ -142,6 +142,10 @@ class Job(JobSummary, frozen=True, kw_only=True):
     progress_done: int | None
     progress_total: int | None
     unique_key: str | None
+    rerun_of: int | None
+    """The job that it repeats."""
+    undo: bool
+    """Whether it takes back the cancel of that job."""
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -164,11 +168,19 @@ class Event(Struct, frozen=True, kw_only=True):
     """Of the attempt that the move ended."""
 
 
+class Rerun(Struct, frozen=True):
+    """A job that repeats another, and whether it takes back its cancel."""
+
+    id: int
+    undo: bool
+
+
 class Details(Struct, frozen=True):
-    """One job and its moves, of one moment."""
+    """One job, its moves, and the jobs that repeat it, of one moment."""
 
     job: Job
     events: list[Event]
+    reruns: list[Rerun]
 
 
 class RunRef(Struct, frozen=True):
@@ -277,6 +289,25 @@ class StartCode(StrEnum):
     """As in :class:`CancelCode`."""
 
 
+class RerunCode(StrEnum):
+    """What became of one item of a request to run jobs again, or to undo their cancel."""
+
+    SUBMITTED = "SUBMITTED"
+    NOT_FINISHED = "NOT_FINISHED"
+    """It may still change how it ends: of an undo, a job that was RUNNING and has not stopped."""
+    HAD_STARTED = "HAD_STARTED"
+    """It was cancelled after it had begun: that cannot be taken back."""
+    NOT_CANCELLED = "NOT_CANCELLED"
+    ALREADY_UNDONE = "ALREADY_UNDONE"
+    EXISTS = "EXISTS"
+    """Its unique key has been given to another job meanwhile."""
+    METADATA_UNKNOWN = "METADATA_UNKNOWN"
+    """No worker has registered a job of its name."""
+    UNKNOWN = "UNKNOWN"
+    """As in :class:`CancelCode`."""
+    INVALID_ID = "INVALID_ID"
+
+
 class Verdict(Struct, frozen=True):
     """The store's answer about one job it found: whether the move landed, and where the job
     stands now."""
@@ -285,6 +316,16 @@ class Verdict(Struct, frozen=True):
     status: Status
     held: bool = False
     """Nothing was judged: somebody else held the job for too long."""
+
+
+class RerunVerdict(Struct, frozen=True):
+    """The store's answer about one job to run again, or whose cancel to undo."""
+
+    code: RerunCode
+    status: Status
+    """Of the old job."""
+    new_id: int | None = None
+    """The new job; of ALREADY_UNDONE, the one that it was undone with."""
 
 
 class CancelOutcome(Struct, frozen=True, kw_only=True):
@@ -306,6 +347,18 @@ class SubmitOutcome(Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     """Why there is no job for the item, one of Vault's error types; and in words:"""
     message: str | None = None
+
+
+class RerunOutcome(Struct, frozen=True, kw_only=True):
+    """The answer to item *i* of a request to run jobs again, or to undo their cancel."""
+
+    code: RerunCode
+    job_id: int | None = None
+    status: Status | None = None
+    new_id: int | None = None
+    """As in :class:`RerunVerdict`."""
+    message: str | None = None
+    """Why not, for an INVALID_ID."""
 
 
 class BadItem(Struct, frozen=True):

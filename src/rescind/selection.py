@@ -42,6 +42,7 @@ class Column(StrEnum):
     PRIORITY = "priority"
     UNIQUE_KEY = "unique_key"
     WORKER = "worker"
+    RERUN_OF = "rerun_of"
 
 
 class Operator(StrEnum):

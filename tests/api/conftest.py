@@ -27,6 +27,7 @@ USERS = {
     "ada": {Permission.API_ACCESS, *Permission},
     "reader": {Permission.API_ACCESS, Permission.JOBS_READ},
     "creator": {Permission.API_ACCESS, Permission.JOBS_CREATE},
+    "operator": {Permission.API_ACCESS, Permission.JOBS_EDIT},
     "nobody": {Permission.API_ACCESS},
     "locked": set(),
 }

@@ -50,7 +50,7 @@ class Asked(NamedTuple):
 
 def asked() -> Iterator[Asked]:
     for route in ALL_ROUTES:
-        by_job = "{job_id}" in route.path or route.path.endswith("/cancel")
+        by_job = "{job_id}" in route.path or route.path.endswith(("/cancel", "/rerun"))
         for about in JOBS_OF if by_job else ("",):
             yield Asked(route, about)
 
@@ -76,10 +76,12 @@ def expected(caller: str, profile: Profile, one: Asked) -> str:
 
 def by_permission(one: Asked, profile: Profile, *, edit: bool, create: bool, read: bool) -> str:
     path = one.route.path
-    if path.endswith("/cancel") or "start_now" in path:
-        if not (edit or (create and profile is Profile.OPEN)):
-            return "INSUFFICIENT_ACCESS"
-        return "done" if seen(one.about, edit) else "not found"
+    cancels = path.endswith("/cancel") or "start_now" in path
+    if cancels:
+        create = edit or (create and profile is Profile.OPEN)
+    if cancels or path.endswith("/rerun"):
+        found = "done" if seen(one.about, edit) else "not found"
+        return found if create else "INSUFFICIENT_ACCESS"
     if path.endswith("/services/jobs"):
         return "done" if create else "INSUFFICIENT_ACCESS"
     if path.endswith(("/histories", "/monitors")):
@@ -169,13 +171,16 @@ class Walk:
         owner = self._store.user_by_name(caller if about == "own" else "reader")
         submitted = harness.USER if owner is None else Actor(user_id=owner[0].id, by="user")
         with patch.object(harness, "USER", submitted):
-            return harness.place(self._store, status)
+            metadata = harness.metadata()
+            harness.register(self._store, metadata)
+            return harness.place(self._store, status, harness.new_job(metadata=metadata))
 
     def _more(self, path: str, job_id: int) -> dict[str, Any]:
         """What to send, where it is more than the address."""
         form = {"username": "reader", "password": PASSWORD}
         bodies: dict[str, dict[str, Any]] = {
             "cancel": {"json": [{"job_id": job_id}]},
+            "rerun": {"json": [{"job_id": job_id}]},
             "jobs": {"json": [{"job_metadata": self._metadata}]},
             "query": {"params": {"q": "SELECT id FROM user__sys"}},
         }

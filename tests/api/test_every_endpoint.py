@@ -33,6 +33,7 @@ def bodies(store: Store, metadata: str) -> dict[tuple[str, str], Callable[[], di
 
     return {
         ("POST", f"{JOBS}/actions/cancel"): cancel,
+        ("POST", f"{JOBS}/actions/rerun"): cancel,
         ("POST", JOBS): lambda: {"json": [{"job_metadata": metadata}]},
         ("POST", QUERY): lambda: {"data": {"q": ROWS}},
         ("GET", QUERY): lambda: {"params": {"q": ROWS}},

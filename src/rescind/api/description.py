@@ -113,6 +113,12 @@ _DETAIL = _in(
     {"type": "string", "enum": ["true", "false"]},
     "profile open: whether to add outcome codes",
 )
+_UNDO = _in(
+    "query",
+    "undo",
+    {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "take back the cancel of jobs that had not started, instead",
+)
 _REASON = _in(
     "header",
     "X-Rescind-Reason",
@@ -200,6 +206,15 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
             _answers("Submitted"),
             *(_VERSION, _AGAIN, _REASON),
             requestBody=_items("SubmitItems"),
+        )
+    },
+    f"{_JOBS}/actions/rerun": {
+        "post": _operation(
+            "rerun",
+            "Run finished jobs again, or undo their cancel (Rescind's own, profile open)",
+            _answers("Rerun"),
+            *(_VERSION, _UNDO, _AGAIN, _DETAIL, _REASON),
+            requestBody=_items("CancelItems"),
         )
     },
     f"{_JOBS}/start_now/{{job_id}}": {
@@ -356,6 +371,6 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
     },
 }
 
-_OPEN_ALONE = frozenset({f"{_JOBS}/{{job_id}}/details"})
+_OPEN_ALONE = frozenset({f"{_JOBS}/{{job_id}}/details", f"{_JOBS}/actions/rerun"})
 _OPEN_KEYS = frozenset({"unique_key", "existing"})
 """What profile vault does not have."""

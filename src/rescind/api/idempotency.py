@@ -1,6 +1,7 @@
 """The header ``Idempotency-Key`` of requests that do something."""
 
 import hashlib
+from urllib.parse import urlencode
 
 from rescind import limits
 from rescind.api.http import Request
@@ -20,6 +21,8 @@ def request_key(request: Request) -> RequestKey | None:
         raise invalid(f"An Idempotency-Key has 1 to {most} printable ASCII characters")
     content_type = request.headers.get("content-type", "")
     said = content_type.encode("latin-1", "replace") + b"\0" + request.body
+    if request.query:
+        said = urlencode(sorted(request.query.items())).encode() + b"\0" + said
     return RequestKey(
         user_id=request.signed_in.user.id,
         method=request.method,

@@ -9,6 +9,7 @@ from rescind.errors import RequestRefused
 from rescind.model import Job, StartCode
 from rescind.service import cancel as cancelling
 from rescind.service import read
+from rescind.service import rerun as rerunning
 from rescind.service import start_now as starting
 from rescind.service import submit as submitting
 from rescind.service.idempotency import Answered
@@ -19,7 +20,7 @@ from rescind.wire.dates import format_instant
 from rescind.wire.details import details_of
 from rescind.wire.envelope import Payload
 from rescind.wire.error_types import ErrorType
-from rescind.wire.listing import parse_number
+from rescind.wire.listing import parse_number, parse_truth
 from rescind.wire.submit import parse_submit
 
 
@@ -53,6 +54,17 @@ def start_now(context: Context, request: Request) -> Answer:
     more = {"code": StartCode.STARTED, "status": answered.outcome}
     detail = more if detail_wanted(context, request) else {}
     return _done(envelope.success(url=_url(request, job_id), job_id=job_id, **detail), answered)
+
+
+def rerun(context: Context, request: Request) -> Answer:
+    """Rescind's own: run finished jobs again, or undo their cancel."""
+    undo = parse_truth(request.query, "undo")
+    items = parse_cancel(request.body, request.headers.get("content-type"))
+    answered = rerunning.rerun(
+        context.store, context.profile, request.signed_in, items, request_key(request), undo=undo
+    )
+    detail = detail_wanted(context, request)
+    return _done(envelope.rerun_answer(answered.outcome, detail=detail), answered)
 
 
 def status(context: Context, request: Request) -> Answer:

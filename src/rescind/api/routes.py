@@ -31,6 +31,17 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST",
+        path=f"{_JOBS}/actions/rerun",
+        handler=jobs.rerun,
+        access=Access.SESSION,
+        permitted=editable_owner,
+        pool=Pool.SUBMIT,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+        ours=True,
+        profiles=frozenset({Profile.OPEN}),
+    ),
+    Route(
+        method="POST",
         path=f"{_JOBS}/start_now/{{job_id}}",
         handler=jobs.start_now,
         access=Access.SESSION,

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from rescind import limits
 from rescind.api.versions import VERSIONS
 from rescind.lifecycle import Evidence, Move, Status
-from rescind.model import CancelCode, StartCode
+from rescind.model import CancelCode, RerunCode, StartCode
 from rescind.wire.error_types import ErrorType
 
 Schema: TypeAlias = dict[str, Any]
@@ -109,6 +109,7 @@ def _page(*, ended: bool) -> Schema:
 
 _CANCEL_DETAIL = {"code": _names(CancelCode), "status": ref("Status")}
 _START_DETAIL = {"code": _names(StartCode), "status": ref("Status")}
+_RERUN_DETAIL = {"code": _names(RerunCode), "status": ref("Status")}
 
 SCHEMAS: Mapping[str, Schema] = {
     # Words
@@ -205,6 +206,20 @@ SCHEMAS: Mapping[str, Schema] = {
             },
             minItems=1,
             maxItems=limits.SUBMIT_BATCH_JOBS_MAX,
+        )
+    ),
+    "Rerun": _success(
+        data=_list(
+            {
+                "oneOf": [
+                    _success(
+                        data=_object(tuple(_RERUN_DETAIL), id=ID, rerun_of=ID, **_RERUN_DETAIL)
+                    ),
+                    _refused(**_RERUN_DETAIL),
+                ]
+            },
+            minItems=1,
+            maxItems=limits.CANCEL_BATCH_JOBS_MAX,
         )
     ),
     "Started": _success(("code", "status"), url=_PATH, job_id=ID, **_START_DETAIL),

@@ -59,7 +59,7 @@ def _kept(store: KeyStore, key: RequestKey, kind: Any) -> Answered[Any] | None:
     if found.request_hash != key.request_hash:
         raise RequestRefused(
             "INVALID_DATA",
-            f"The Idempotency-Key [{key.key}] was sent before with another body or Content-Type; "
-            "nothing was done.",
+            f"The Idempotency-Key [{key.key}] was sent before with another query, body or "
+            "Content-Type; nothing was done.",
         )
     return Answered(msgspec.json.decode(found.outcome, type=kind), replayed=True)

@@ -29,6 +29,7 @@ from rescind.model import (
     Once,
     Registration,
     RequestKey,
+    RerunVerdict,
     RunEnd,
     RunProgress,
     RunRef,
@@ -84,6 +85,23 @@ class JobStore(Protocol):
         """Insert all of ``jobs``, each with an id of its own, ascending in their order; in place of
         one whose unique key is held, the job that holds it, with its id if ``reader``, when given,
         submitted that.
+        """
+        ...
+
+    def rerun(
+        self,
+        ids: Sequence[int],
+        actor: Actor,
+        *,
+        undo: bool,
+        owner: int | None,
+        once: Once[dict[int, RerunVerdict]] | None = None,
+    ) -> dict[int, RerunVerdict]:
+        """Submit finished jobs anew, or ``undo`` the cancel of those that had not started; the new
+        ids ascend as the old ones do. A job is undone once.
+
+        Returns a verdict for each id that exists and, if ``owner`` is given, that this user
+        submitted. Ids may repeat; there is one verdict, and one new job, for each.
         """
         ...
 

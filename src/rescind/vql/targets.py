@@ -127,7 +127,7 @@ _JOBS = Target(
         "finish_date__sys": _FINISHED,
         "priority__sys": Field(Type.NUMBER, "Priority", Column.PRIORITY),
         "unique_key__sys": Field(Type.STRING, "Unique Key", Column.UNIQUE_KEY),
-        "rerun_of__sys": Field(Type.ID, "Rerun Of"),
+        "rerun_of__sys": Field(Type.ID, "Rerun Of", Column.RERUN_OF),
         "worker__sys": Field(Type.STRING, "Worker", Column.WORKER),
     },
     source=Source.JOBS,

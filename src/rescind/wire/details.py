@@ -39,9 +39,8 @@ def details_of(found: Details) -> Payload:
         "progress": None if job.progress_done is None else progress,
         "errors": [_error(event) for event in found.events if event.error is not None],
         "moves": [_move(event) for event in found.events],
-        # Running a job again is not there yet: no job has any.
-        "rerun_of": None,
-        "reruns": [],
+        "rerun_of": job.rerun_of,
+        "reruns": [{"id": rerun.id, "undo": rerun.undo} for rerun in found.reruns],
     }
 
 

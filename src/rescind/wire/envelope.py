@@ -8,12 +8,22 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from rescind.lifecycle import Status
-from rescind.model import CancelCode, CancelOutcome, SubmitOutcome
+from rescind.model import CancelCode, CancelOutcome, RerunCode, RerunOutcome, SubmitOutcome
 from rescind.wire.error_types import ErrorType, ResponseStatus
 
 Payload: TypeAlias = dict[str, Any]
 
 _CANCELLED = frozenset({CancelCode.ACCEPTED, CancelCode.ALREADY_CANCELLING})
+_NOT_RERUN = {
+    RerunCode.NOT_FINISHED: "Job [{job}] has not ended yet: it is in {status} state",
+    RerunCode.HAD_STARTED: "Job [{job}] had started before it was cancelled: run it again instead",
+    RerunCode.NOT_CANCELLED: "Job [{job}] was not cancelled: it is in {status} state",
+    RerunCode.ALREADY_UNDONE: "Job [{job}] was undone already, with job [{new}]",
+    RerunCode.EXISTS: "The unique_key of job [{job}] is by now that of another job",
+    RerunCode.METADATA_UNKNOWN: "The job metadata of job [{job}] is not known; no worker has "
+    "registered it",
+    RerunCode.UNKNOWN: "Job [{job}] is not found",
+}
 
 
 def success(**fields: Any) -> Payload:
@@ -60,12 +70,29 @@ def submit_answer(outcomes: Sequence[SubmitOutcome]) -> Payload:
     return success(data=[_submitted(outcome) for outcome in outcomes])
 
 
+def rerun_answer(outcomes: Sequence[RerunOutcome], *, detail: bool = False) -> Payload:
+    """The answer to a rerun or an undo: the new job's id, or why there is none, for each item in
+    order. ``detail`` as in :func:`cancel_answer`.
+    """
+    return success(data=[_rerun(outcome, detail) for outcome in outcomes])
+
+
+def _rerun(outcome: RerunOutcome, detail: bool) -> Payload:
+    more = _detail(outcome.code, outcome.status) if detail else {}
+    if outcome.code is RerunCode.SUBMITTED:
+        return success(data={"id": outcome.new_id, "rerun_of": outcome.job_id, **more})
+    message = outcome.message or _NOT_RERUN[outcome.code].format(
+        job=outcome.job_id, status=outcome.status, new=outcome.new_id
+    )
+    return _refused(ErrorType.INVALID_DATA, message, **more)
+
+
+def _detail(code: str, status: Status | None) -> Payload:
+    return {"code": code} if status is None else {"code": code, "status": status}
+
+
 def _cancelled(outcome: CancelOutcome, detail: bool, parity: bool) -> Payload:
-    more: Payload = {}
-    if detail:
-        more["code"] = outcome.code
-        if outcome.status is not None:
-            more["status"] = outcome.status
+    more = _detail(outcome.code, outcome.status) if detail else {}
     if outcome.code in _CANCELLED:
         return success(data={"id": outcome.job_id, **more})
     error_type, message = _refusal(outcome, parity)

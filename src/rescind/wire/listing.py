@@ -88,6 +88,16 @@ def parse_number(query: Mapping[str, str], name: str, default: int, least: int, 
     return int(text)
 
 
+def parse_truth(query: Mapping[str, str], name: str) -> bool:
+    """``true`` or ``false`` of a query, false where there is none. Raises RequestRefused,
+    INVALID_DATA.
+    """
+    text = query.get(name) or "false"
+    if text not in ("true", "false"):
+        raise invalid(f"{name} {shown(text)} must be true or false")
+    return text == "true"
+
+
 def _instant(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name)
     if not text:

@@ -53,6 +53,43 @@ given AS MATERIALIZED (
     RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence, error
 );
 
+-- name: rerun
+-- submit, of jobs that are there already: their names, parameters, titles and priorities, all else from
+-- today's metadata. Taking back a cancel, it keeps whose job it is, its run date if that lies ahead, and
+-- its unique key; where that is taken, or the job was undone already, none is inserted. Ids and rows
+-- are in the order that submit has them in.
+given AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('job', 'id')) AS new_id, ordered.* FROM (
+        SELECT
+            id AS old_id, job_metadata, title, priority, parameters,
+            CASE WHEN :undo THEN unique_key END AS unique_key,
+            CASE WHEN :undo THEN created_by ELSE :user_id END AS created_by,
+            CASE WHEN :undo THEN greatest(run_at, moment()) ELSE moment() END AS due
+        FROM job
+        WHERE id = ANY(:ids) AND (finished_at IS NOT NULL OR :undo AND status = 'CANCELLING')
+        ORDER BY id) AS ordered
+), moved AS (
+    INSERT INTO job (
+        id, job_metadata, title, status, method, priority, parameters, queue, processor,
+        cancellable_in, grace_seconds, timeout_seconds, inactivity_seconds, idempotent,
+        attempts_max, retry_seconds, interrupt_seconds, terminate_seconds, unique_key,
+        created_by, created_at, modified_by, modified_at, run_at, queued_at, rerun_of, undo)
+    OVERRIDING SYSTEM VALUE
+    SELECT
+        new_id, given.job_metadata, given.title,
+        CASE WHEN due > moment() THEN 'SCHEDULED' ELSE 'QUEUED' END, 'POST', given.priority,
+        given.parameters, today.queue, today.processor, today.cancellable_in, today.grace_seconds,
+        today.timeout_seconds, today.inactivity_seconds, today.idempotent, today.attempts_max,
+        today.retry_seconds, today.interrupt_seconds, today.terminate_seconds, given.unique_key,
+        given.created_by, moment(), :user_id, moment(), due,
+        CASE WHEN due > moment() THEN NULL ELSE moment() END, old_id, :undo
+    FROM given JOIN job_metadata AS today ON today.name = given.job_metadata
+    ORDER BY given.job_metadata, given.unique_key, old_id
+    ON CONFLICT DO NOTHING
+    RETURNING id, CAST(NULL AS text) AS from_status, status AS to_status, attempt, evidence, error,
+        rerun_of
+);
+
 -- name: start
 -- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
 locked AS MATERIALIZED (

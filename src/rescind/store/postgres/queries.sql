@@ -21,6 +21,10 @@ SELECT id, to_status AS status FROM moved ORDER BY id;
 -- same.
 SELECT {columns} FROM moved ORDER BY id;
 
+-- name: moved_reruns
+-- The same, where jobs are submitted anew.
+SELECT id, to_status AS status, rerun_of FROM moved ORDER BY id;
+
 -- name: plan_freely
 -- Until the transaction ends, statements are planned for what is asked for; see database.py.
 SELECT
@@ -214,6 +218,19 @@ SELECT
 FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS given (job_metadata text, unique_key text)
 JOIN job USING (job_metadata, unique_key)
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
+
+-- name: judge_rerun
+-- What decides whether these jobs, as far as the caller may see them, are submitted anew. Once one may
+-- be, none of this changes but by what uses it up: its undo.
+SELECT
+    job.id, job.status, job.evidence,
+    CASE WHEN job.evidence IS DISTINCT FROM 'NEVER_STARTED' THEN ( -- if undo
+        SELECT from_status FROM job_event WHERE job_id = job.id AND move = 'cancel') -- if undo
+    END AS cancelled_in, -- if undo
+    (SELECT again.id FROM job AS again WHERE again.rerun_of = job.id AND again.undo) -- if undo
+        AS undone_by, -- if undo
+    EXISTS (SELECT 1 FROM job_metadata WHERE name = job.job_metadata) AS known
+FROM job WHERE job.id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner);
 
 -- name: register_worker!
 -- This worker lives.

@@ -142,6 +142,8 @@ CREATE TABLE job (
     unique_key         text,
     failures           integer NOT NULL DEFAULT 0,  -- entered runs that raised, died, lost their worker
     drained            boolean NOT NULL DEFAULT false,  -- given back because its worker is to stop
+    rerun_of           bigint,                -- the job that this one repeats
+    undo               boolean NOT NULL DEFAULT false,  -- it takes back the cancel of that job
     CHECK (status <> 'RUNNING' OR (worker IS NOT NULL AND started_at IS NOT NULL)),
     CHECK (worker IS NULL OR status IN ('RUNNING', 'CANCELLING')),
     CHECK ((lease_expires_at IS NULL) = (worker IS NULL)),
@@ -165,6 +167,10 @@ CREATE INDEX job_named ON job (job_metadata, run_at, id) WHERE finished_at IS NO
 -- CANCELLING is not among them: what is submitted for work that stops is new work.
 CREATE UNIQUE INDEX job_unique ON job (job_metadata, unique_key)
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
+
+CREATE INDEX job_rerun ON job (rerun_of, id) WHERE rerun_of IS NOT NULL;
+-- A job is undone once.
+CREATE UNIQUE INDEX job_undo ON job (rerun_of) WHERE undo;
 
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = TG_ARGV[0]; END $$;
@@ -242,6 +248,72 @@ END $$;
 
 CREATE TRIGGER job_log_goes_with_its_job AFTER DELETE ON job REFERENCING OLD TABLE AS gone
 FOR EACH STATEMENT EXECUTE FUNCTION forget_logs();
+
+-- Exactly the jobs that a query meant at one moment.
+CREATE TABLE selection (
+    id         text PRIMARY KEY,
+    user_id    bigint NOT NULL REFERENCES user_account (id) ON DELETE CASCADE,
+    query      text NOT NULL,
+    total      integer NOT NULL,
+    shown      text NOT NULL,                -- JSON: what is told of it
+    complete   boolean NOT NULL,             -- its last part is written
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX selection_of_user ON selection (user_id, expires_at);
+CREATE INDEX selection_expires ON selection (expires_at);
+
+-- Their ids, ascending, and packed: 8 bytes each.
+CREATE TABLE selection_part (
+    selection_id text NOT NULL REFERENCES selection (id) ON DELETE CASCADE,
+    number       integer NOT NULL,          -- from 0; all but the last have as many ids
+    first_id     bigint NOT NULL,
+    ids          bytea NOT NULL,
+    PRIMARY KEY (selection_id, number)
+);
+
+-- One thing done to each job of a selection, or to each that another operation has cancelled.
+CREATE TABLE operation (
+    number       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id           text NOT NULL UNIQUE,
+    action       text NOT NULL CHECK (action IN ('cancel', 'rerun', 'start', 'undo')),
+    status       text NOT NULL CHECK (status IN ('RUNNING', 'DONE', 'STOPPED')),
+    selection_id text REFERENCES selection (id),
+    undo_of      bigint REFERENCES operation (number),
+    query        text NOT NULL,
+    total        integer NOT NULL,
+    done         integer NOT NULL DEFAULT 0,   -- jobs that were judged
+    parts        integer NOT NULL,          -- how many those that it is done to have
+    parts_done   integer NOT NULL DEFAULT 0,
+    outcomes     text NOT NULL DEFAULT '{}',  -- JSON: how many jobs, by code
+    created_by   bigint NOT NULL REFERENCES user_account (id),
+    created_at   timestamptz NOT NULL,
+    ended_at     timestamptz,
+    reason       text,
+    request_id   text,
+    CHECK ((selection_id IS NULL) = (undo_of IS NOT NULL)),
+    CHECK ((undo_of IS NULL) = (action <> 'undo')),
+    CHECK ((ended_at IS NULL) = (status = 'RUNNING'))
+);
+
+CREATE INDEX operation_running ON operation (number) WHERE status = 'RUNNING';
+CREATE INDEX operation_of_user ON operation (created_by, number);
+CREATE INDEX operation_of_selection ON operation (selection_id);
+CREATE INDEX operation_ended ON operation (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX operation_undone ON operation (undo_of) WHERE undo_of IS NOT NULL;
+-- One that was stopped may be asked for again.
+CREATE UNIQUE INDEX operation_undo ON operation (undo_of)
+WHERE undo_of IS NOT NULL AND status <> 'STOPPED';
+
+-- What became of a part, written with what was done.
+CREATE TABLE operation_part (
+    operation bigint NOT NULL REFERENCES operation (number) ON DELETE CASCADE,
+    number    integer NOT NULL,             -- of the part
+    codes     bytea NOT NULL,               -- a byte each
+    statuses  bytea NOT NULL,               -- a byte each
+    new_ids   bytea,                        -- 8 bytes each; NULL: no job came of it
+    PRIMARY KEY (operation, number)
+);
 
 INSERT INTO queue (name) VALUES ('default__c');
 INSERT INTO user_account (id, name, password_hash, permissions, active, created_at)

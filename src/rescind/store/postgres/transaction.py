@@ -10,11 +10,10 @@ import aiosql
 import psycopg
 from psycopg.rows import dict_row
 
-from rescind.lifecycle import Move
 from rescind.model import Job
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import WHOLE, AskedMove, fitted, shared_sql, with_pieces
+from rescind.store.sql.statements import RERUN, WHOLE, AskedMove, fitted, shared_sql, with_pieces
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -36,12 +35,14 @@ def sql(name: str) -> str:
 
 
 @cache
-def move_sql(move: Move) -> str:
+def move_sql(name: str) -> str:
     """The whole statement of a move: it, its events, and what it says."""
-    move_text = str(getattr(_MOVES, move).sql).rstrip().rstrip(";")
+    move_text = str(getattr(_MOVES, name).sql).rstrip().rstrip(";")
     said = sql("moved")
-    if move in WHOLE:
+    if name in WHOLE:
         said = with_pieces(sql("moved_jobs"), {"columns": ", ".join(Job.__struct_fields__)})
+    elif name == RERUN:
+        said = sql("moved_reruns")
     return f"WITH {move_text}, recorded AS ({sql('record')}) {said}"
 
 
@@ -74,10 +75,10 @@ class PostgresTransaction:
             return [cursor.fetchall() for cursor in cursors]
 
     def _move(self, asked: AskedMove) -> psycopg.Cursor[dict[str, Any]]:
-        move, actor, parameters = asked
+        actor, parameters = asked.actor, asked.parameters
         return self._execute(
-            fitted(move_sql(move), parameters),
-            move=move,
+            fitted(move_sql(asked.name), parameters),
+            move=asked.move,
             user_id=actor.user_id,
             by=actor.by,
             reason=actor.reason,

@@ -65,10 +65,12 @@ class Reads(Statements):
     def details(self, job_id: int, *, owner: int | None = None) -> Details | None:
         with self._read() as transaction:
             found = transaction.rows("job", job_id=job_id, owner=owner)
-            events = transaction.rows("events", job_id=job_id) if found else []
-        if not found:
-            return None
-        return Details(rows.to_job(found[0]), [rows.to_event(row) for row in events])
+            if not found:
+                return None
+            events = transaction.rows("events", job_id=job_id)
+            reruns = transaction.rows("reruns", job_id=job_id, owner=owner)
+        job = rows.to_job(found[0])
+        return Details(job, [*map(rows.to_event, events)], [*map(rows.to_rerun, reruns)])
 
     def histories(
         self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None

@@ -17,6 +17,7 @@ from rescind.model import (
     LogChunk,
     NewJob,
     Registration,
+    Rerun,
     RunEnd,
     RunProgress,
     RunRelease,
@@ -147,6 +148,11 @@ def to_job(row: Row) -> Job:
 def to_summary(row: Row) -> JobSummary:
     """What lists show of a row of ``job``."""
     return JobSummary(**{**row, "status": Status(row["status"])})
+
+
+def to_rerun(row: Row) -> Rerun:
+    """A job that repeats another."""
+    return Rerun(row["id"], row["undo"])
 
 
 def to_event(row: Row) -> Event:

@@ -102,6 +102,12 @@ SELECT job_event.*, name AS user_name FROM job_event
 LEFT JOIN user_account ON user_account.id = user_id
 WHERE job_id = :job_id ORDER BY job_event.id;
 
+-- name: reruns
+-- The jobs that repeat one, as far as the caller may see them.
+SELECT id, undo FROM job WHERE rerun_of = :job_id
+    AND created_by = :owner -- if owner
+ORDER BY id;
+
 -- name: log_chunks
 -- The kept chunks of one job's log, in order, from the one that holds a byte on. The key leads to
 -- it, so that following a log costs what is new in it.

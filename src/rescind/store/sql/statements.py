@@ -50,6 +50,9 @@ def with_pieces(text: str, pieces: Mapping[str, str]) -> str:
 WHOLE = frozenset({Move.CLAIM, Move.RESCUE, Move.FAIL})
 """The moves whose statements return whole jobs, as they stand then."""
 
+RERUN = "rerun"
+"""The statement that submits jobs anew; it also returns ``rerun_of``."""
+
 
 class AskedMove(NamedTuple):
     """One move to run, and who asks for it."""
@@ -57,6 +60,13 @@ class AskedMove(NamedTuple):
     move: Move
     actor: Actor
     parameters: Mapping[str, Any]
+    statement: str = ""
+    """Its own, where it is not the one with the move's name."""
+
+    @property
+    def name(self) -> str:
+        """Of its statement."""
+        return self.statement or self.move
 
 
 def moved_of(found: Iterable[Row]) -> Moved:
@@ -81,7 +91,7 @@ class Transaction(Protocol):
 
     def moves(self, *asked: AskedMove) -> list[list[Row]]:
         """Run the statements of moves, in order, and record their events; what each moved, by id:
-        ``id`` and ``status``, or the whole job if it is one of WHOLE.
+        ``id`` and ``status``, or the whole job if it is one of WHOLE; see also RERUN.
         """
         ...
 

@@ -33,6 +33,30 @@ ON CONFLICT (job_metadata, unique_key)
     DO NOTHING
 RETURNING id, previous_status, status, attempt, evidence;
 
+-- name: rerun
+-- submit, of jobs that are there already: their names, parameters, titles and priorities, all else from
+-- today's metadata. Taking back a cancel, it keeps whose job it is, its run date if that lies ahead, and
+-- its unique key; where that is taken, or the job was undone already, none is inserted.
+INSERT INTO job (
+    job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in,
+    grace_seconds, timeout_seconds, inactivity_seconds, idempotent, attempts_max, retry_seconds,
+    interrupt_seconds, terminate_seconds, unique_key, created_by, created_at, modified_by,
+    modified_at, run_at, queued_at, rerun_of, undo)
+SELECT
+    old.job_metadata, old.title, iif(:undo AND old.run_at > :now, 'SCHEDULED', 'QUEUED'), 'POST',
+    old.priority, old.parameters, today.queue, today.processor, today.cancellable_in,
+    today.grace_seconds, today.timeout_seconds, today.inactivity_seconds, today.idempotent,
+    today.attempts_max, today.retry_seconds, today.interrupt_seconds, today.terminate_seconds,
+    iif(:undo, old.unique_key, NULL), iif(:undo, old.created_by, :user_id), :now, :user_id, :now,
+    iif(:undo, max(old.run_at, :now), :now), iif(:undo AND old.run_at > :now, NULL, :now),
+    old.id, :undo
+FROM job AS old JOIN job_metadata AS today ON today.name = old.job_metadata
+WHERE old.id IN (SELECT value FROM json_each(:ids))
+    AND (old.finished_at IS NOT NULL OR :undo AND old.status = 'CANCELLING')
+ORDER BY old.id
+ON CONFLICT DO NOTHING
+RETURNING id, previous_status, status, attempt, evidence, rerun_of;
+
 -- name: start
 -- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
 UPDATE job SET
@@ -402,6 +426,20 @@ SELECT job.id, job_metadata, unique_key, (:reader IS NULL OR created_by = :reade
 FROM json_each(:keys) AS given JOIN job
     ON job_metadata = given.value ->> 'job_metadata' AND unique_key = given.value ->> 'unique_key'
 WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING');
+
+-- name: judge_rerun
+-- What decides whether these jobs, as far as the caller may see them, are submitted anew. Once one may
+-- be, none of this changes but by what uses it up: its undo.
+SELECT
+    job.id, job.status, job.evidence,
+    CASE WHEN job.evidence IS NOT 'NEVER_STARTED' THEN ( -- if undo
+        SELECT from_status FROM job_event WHERE job_id = job.id AND move = 'cancel') -- if undo
+    END AS cancelled_in, -- if undo
+    (SELECT again.id FROM job AS again WHERE again.rerun_of = job.id AND again.undo) -- if undo
+        AS undone_by, -- if undo
+    EXISTS (SELECT 1 FROM job_metadata WHERE name = job.job_metadata) AS known
+FROM job
+WHERE job.id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR created_by = :owner);
 
 -- name: register_worker!
 -- This worker lives.

@@ -11,8 +11,6 @@ import aiosql
 import apsw
 
 from rescind.clock import Clock, from_milliseconds, to_milliseconds
-from rescind.lifecycle import Move
-from rescind.model import Actor
 from rescind.store.sql.filters import Dialect
 from rescind.store.sql.rows import Row, of_json, to_json
 from rescind.store.sql.statements import AskedMove, fitted, shared_sql, with_pieces
@@ -44,15 +42,16 @@ class SqliteTransaction:
 
     def moves(self, *asked: AskedMove) -> list[list[Row]]:
         """See :meth:`Transaction.moves`."""
-        return [self._move(*one) for one in asked]
+        return [self._move(one) for one in asked]
 
-    def _move(self, move: Move, actor: Actor, parameters: Mapping[str, Any]) -> list[Row]:
-        cursor = self._execute(move, user_id=actor.user_id, **parameters)
+    def _move(self, asked: AskedMove) -> list[Row]:
+        actor = asked.actor
+        cursor = self._execute(asked.name, user_id=actor.user_id, **asked.parameters)
         found = sorted(_read(cursor), key=lambda row: int(row["id"]))
         if found:
             self._execute(
                 "record",
-                move=move,
+                move=asked.move,
                 moved=[[row[column] for column in _RECORDED] for row in found],
                 user_id=actor.user_id,
                 by=actor.by,
@@ -136,7 +135,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("active", "idempotent", "readable"), bool),
+    **dict.fromkeys(("active", "idempotent", "readable", "undo", "known"), bool),
     **dict.fromkeys(("cancellable_in", "permissions"), of_json),
     **dict.fromkeys(
         (
