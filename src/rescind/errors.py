@@ -12,6 +12,8 @@ the lifecycle; :class:`RequestRefused` only carries one from a handler to the ga
     ├── StoreUnavailable        the database did not answer; nothing was changed, or the caller
     │                           cannot know
     ├── QueryTooSlow            a query was cancelled because it took too long
+    ├── TooManyFound            a query means more jobs than can be pinned
+    ├── TooManyKept             a user has as many selections as one may
     ├── KeyTaken                an idempotency key is used already, or just now
     └── RequestRefused          a whole request is refused, with a Vault error type
 """
@@ -43,6 +45,18 @@ class StoreUnavailable(RescindError):
 
 class QueryTooSlow(RescindError):
     """A query took longer than it may, and was cancelled; nothing was changed."""
+
+
+class TooManyFound(RescindError):
+    """A query means ``total`` jobs, more than can be pinned; nothing was kept."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.total = total
+
+
+class TooManyKept(RescindError):
+    """The user has as many selections as one may; nothing was kept."""
 
 
 class KeyTaken(RescindError):

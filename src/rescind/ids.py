@@ -16,8 +16,8 @@ def request_id() -> str:
     return secrets.token_hex(16)
 
 
-def cursor_id() -> str:
-    """An id of the pages of one query: a UUID, 122 random bits."""
+def opaque_id() -> str:
+    """An id of a selection, an operation, or the pages of one query: a UUID, 122 random bits."""
     return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 

@@ -47,6 +47,22 @@ CURSOR_SECONDS = 3_600
 CURSOR_IDS_MAX = 100_000
 CURSORS_MAX = 32
 """Of one user; the oldest goes first."""
+SELECTION_JOBS_MAX, SELECTION_JOBS_SHOWN = 1_000_000, 20
+SELECTION_PART_JOBS = 1_000
+"""In one row, and in one batch of an operation."""
+SELECTION_PARTS_AT_ONCE = 100
+"""In one transaction."""
+SELECTION_SECONDS = 15 * 60
+"""In which operations can be begun on it."""
+SELECTIONS_MAX = 100
+"""Of one user, that have not expired."""
+OPERATIONS_RUNNING_MAX = 32
+"""Of one user."""
+OPERATIONS_AT_ONCE = 100
+"""Of all that run: the oldest, in turns."""
+OUTCOMES_PAGE_DEFAULT, OUTCOMES_PAGE_MAX = 50, 1_000
+UNDO_SECONDS = 24 * 3_600
+"""After its end an operation can be undone."""
 QUERY_STEPS = 10_000
 """Of SQLite's virtual machine, between two looks at the clock."""
 QUERY_SECONDS_DEFAULT, QUERY_SECONDS_MAX = 10.0, 3_600.0
@@ -98,6 +114,10 @@ IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 PRUNE_POLL_SECONDS = 60.0
 PRUNE_AGAIN_SECONDS = 0.1
 """While there is more to delete."""
+PRUNE_BATCH_PINNED_MAX = 1
+"""Selections, or operations, each of which may have a million jobs."""
+SELECTION_MARGIN_SECONDS = 60
+"""It is deleted so long after it has expired: whoever has just begun an operation on it is done."""
 PRUNE_BATCH_JOBS_MAX = 50
 """Each may have a whole log."""
 
@@ -187,6 +207,9 @@ LEASE_MARGIN_SECONDS = 4.0
 SCHEDULER_POLL_SECONDS_MAX = 5.0
 WORKER_POLL_SECONDS = 1.0
 CANCELLER_POLL_SECONDS = 0.5
+OPERATOR_POLL_SECONDS = 1.0
+OPERATOR_HELD_SECONDS, OPERATOR_HELD_TRIES = 0.05, 40
+"""While somebody else holds jobs of a batch; then they are left out."""
 RESCUER_POLL_SECONDS = 3.0
 TAKEOVER_POLL_SECONDS, TAKEOVER_IDLE_SECONDS = 0.1, 3_600.0
 """On SQLite: whether keepers of an earlier service have ended."""

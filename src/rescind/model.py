@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from msgspec import Struct, field
 
 from rescind import limits
-from rescind.lifecycle import CANCELLABLE_IN_DEFAULT, WAITING, Evidence, Move, Status
+from rescind.lifecycle import CANCELLABLE, CANCELLABLE_IN_DEFAULT, WAITING, Evidence, Move, Status
 
 _T = TypeVar("_T")
 
@@ -279,6 +279,19 @@ class CancelCode(StrEnum):
     RACE_CONDITION = "RACE_CONDITION"
     """Somebody else held the job for too long: nothing was done to it."""
 
+    @classmethod
+    def of(cls, verdict: "Verdict") -> "CancelCode":
+        """The one place that decides how a verdict is answered."""
+        if verdict.landed:
+            return cls.ACCEPTED
+        if verdict.status in CANCELLABLE:
+            return cls.RACE_CONDITION if verdict.held else cls.NOT_CANCELLABLE
+        done = {
+            Status.CANCELLING: cls.ALREADY_CANCELLING,
+            Status.CANCELLED: cls.ALREADY_CANCELLED,
+        }
+        return done.get(verdict.status, cls.FINISHED)
+
 
 class StartCode(StrEnum):
     """What became of a request to start a job."""
@@ -287,6 +300,16 @@ class StartCode(StrEnum):
     NOT_SCHEDULED = "NOT_SCHEDULED"
     UNKNOWN = "UNKNOWN"
     """As in :class:`CancelCode`."""
+    RACE_CONDITION = "RACE_CONDITION"
+    """Of an operation, as in :class:`CancelCode`."""
+
+    @classmethod
+    def of(cls, verdict: "Verdict") -> "StartCode":
+        """The one place that decides how a verdict is answered."""
+        if verdict.landed:
+            return cls.STARTED
+        held = verdict.held and verdict.status is Status.SCHEDULED
+        return cls.RACE_CONDITION if held else cls.NOT_SCHEDULED
 
 
 class RerunCode(StrEnum):

@@ -30,6 +30,7 @@ from rescind.runtime.canceller import Canceller
 from rescind.runtime.exchanger import Exchanger
 from rescind.runtime.lease import Lease
 from rescind.runtime.loop import Loop
+from rescind.runtime.operator import Operator
 from rescind.runtime.pruner import Pruner
 from rescind.runtime.renewer import Renewer
 from rescind.runtime.rescuer import Rescuer
@@ -40,6 +41,8 @@ from rescind.runtime.supervisor import Supervisor
 from rescind.runtime.takeover import Takeover
 from rescind.runtime.worker import Worker
 from rescind.service.health import Health
+from rescind.service.operations import rights
+from rescind.service.policy import Profile
 from rescind.store.protocol import Store
 from rescind.store.sqlite import migration as sqlite
 from rescind.store.sqlite.store import FileOwner, SqliteStore
@@ -87,6 +90,7 @@ class Service:
             Scheduler(store, clock),
             Canceller(store),
             Rescuer(store),
+            Operator(store, rights(Profile(self._settings.profile))),
             Pruner(store, retention_days=self._settings.retention_days),
             SchemaGuard(store),
         ]

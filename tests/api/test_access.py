@@ -1,7 +1,8 @@
 """Who may do what: every route, asked for by everyone. Run with ``-s``, it prints the table."""
 
+import re
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -10,9 +11,12 @@ from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD
 from process.conftest import show
+from rescind import limits
 from rescind.api.http import Access, Context, Route
 from rescind.lifecycle import Status
 from rescind.model import Actor
+from rescind.operation import Action, Wanted
+from rescind.selection import EVERYTHING, NOTHING, Selection
 from rescind.service import accounts
 from rescind.service.policy import Permission, Profile
 from rescind.store.protocol import Store
@@ -50,8 +54,8 @@ class Asked(NamedTuple):
 
 def asked() -> Iterator[Asked]:
     for route in ALL_ROUTES:
-        by_job = "{job_id}" in route.path or route.path.endswith(("/cancel", "/rerun"))
-        for about in JOBS_OF if by_job else ("",):
+        by_id = "_id}" in route.path and "{query_id}" not in route.path
+        for about in JOBS_OF if by_id or route.path.endswith(("/cancel", "/rerun")) else ("",):
             yield Asked(route, about)
 
 
@@ -76,6 +80,8 @@ def expected(caller: str, profile: Profile, one: Asked) -> str:
 
 def by_permission(one: Asked, profile: Profile, *, edit: bool, create: bool, read: bool) -> str:
     path = one.route.path
+    if "/selections" in path or "/operations" in path:
+        return by_selection(one, edit=edit, create=create, read=read)
     cancels = path.endswith("/cancel") or "start_now" in path
     if cancels:
         create = edit or (create and profile is Profile.OPEN)
@@ -89,6 +95,17 @@ def by_permission(one: Asked, profile: Profile, *, edit: bool, create: bool, rea
     if "{job_id}" in path:
         return "done" if seen(one.about, read) else "not found"
     return "done"
+
+
+def by_selection(one: Asked, *, edit: bool, create: bool, read: bool) -> str:
+    path, last = one.route.path, one.route.path.rpartition("/")[2]
+    changes = last in ("selections", "cancel", "start", "rerun", "undo")
+    if changes and not (create if last == "rerun" else edit or create):
+        return "INSUFFICIENT_ACCESS"
+    if not one.about:
+        return "done"
+    every = False if "/selections" in path else edit if last in ("stop", "undo") else read
+    return "done" if seen(one.about, every) else "not found"
 
 
 def seen(about: str, every: bool) -> bool:
@@ -145,6 +162,7 @@ class Walk:
         self._api, self._store, self._metadata = api, store, metadata
         self._sessions = sessions
         # In turns: how often one user signs in is counted in profile vault.
+        self._numbers = count(1)
         self._names = cycle(["reader", "creator", "ada"])
 
     def ask(self, caller: str, one: Asked) -> str:
@@ -152,6 +170,8 @@ class Walk:
         waits = "start_now" in route.path or route.path.endswith("/cancel")
         job_id = self._job(caller, one.about, Status.SCHEDULED if waits else Status.SUCCESS)
         path = route.path.replace("{version}", "v26.1").replace("{job_id}", str(job_id))
+        if "/selections/" in path or "/operations/" in path:
+            path = self._about_many(path, caller, one.about)
         headers = {"Origin": "http://rescind.example"}
         if session := self._sessions[caller]:
             by_cookie = route.access is Access.COOKIE
@@ -175,6 +195,25 @@ class Walk:
             harness.register(self._store, metadata)
             return harness.place(self._store, status, harness.new_job(metadata=metadata))
 
+    def _about_many(self, path: str, caller: str, about: str) -> str:
+        """The path to a selection, or to an operation; to be stopped, it has something to do."""
+        owner = self._store.user_by_name(caller if about == "own" else "reader")
+        if about == "unknown" or owner is None:
+            return re.sub(r"\{\w+_id\}", str(UNKNOWN), path)
+        user_id, name = owner[0].id, f"{next(self._numbers)}"
+        where = EVERYTHING if path.endswith("/stop") else NOTHING
+        if where == EVERYTHING:
+            harness.submit(self._store)
+        meant = Selection(where=where)
+        with patch.object(limits, "SELECTIONS_MAX", 1_000):
+            self._store.pin(
+                name, user_id, "a query", meant, owner=None, skip=0, rows_max=1, seconds=60
+            )
+        actor = Actor(user_id=user_id, by="user")
+        wanted = Wanted(id=name, action=Action.CANCEL, actor=actor)
+        assert self._store.begin(wanted, name) == "BEGUN"
+        return re.sub(r"\{\w+_id\}", name, path)
+
     def _more(self, path: str, job_id: int) -> dict[str, Any]:
         """What to send, where it is more than the address."""
         form = {"username": "reader", "password": PASSWORD}
@@ -182,12 +221,13 @@ class Walk:
             "cancel": {"json": [{"job_id": job_id}]},
             "rerun": {"json": [{"job_id": job_id}]},
             "jobs": {"json": [{"job_metadata": self._metadata}]},
+            "selections": {"json": {"query": "SELECT id FROM job__sys MAXROWS 1"}},
             "query": {"params": {"q": "SELECT id FROM user__sys"}},
         }
         last = path.rpartition("/")[2]
         if last in ("auth", "sign-in"):
             return {"data": {**form, "username": next(self._names)}}
-        return bodies.get(last, {})
+        return {} if "/selections/" in path else bodies.get(last, {})
 
 
 @pytest.mark.parametrize("context", list(Profile), indirect=True)

@@ -61,7 +61,7 @@ def test_every_example_is_answered_as_shown(serve: Callable[..., "Service"]) -> 
         "SESSION": str(service.client.headers["Authorization"]),
     }
     found = examples()
-    assert len(found) == 17
+    assert len(found) == 22
     for command, language, shown in found:
         deadline = monotonic() + 10
         while True:

@@ -13,8 +13,10 @@ import msgspec
 from rescind import limits
 from rescind.api.http import Context, Request, Text
 from rescind.api.shapes import COUNT, QUERY, SCHEMAS, TEXT, Schema, ref
+from rescind.operation import Action
 from rescind.service.policy import Profile
 from rescind.wire.listing import HISTORY_STATUSES, MONITOR_STATUSES
+from rescind.wire.operations import OUTCOME_CODES
 
 _OPENAPI = "3.1.0"
 Operation = dict[str, Any]
@@ -75,6 +77,10 @@ def _in(place: str, name: str, schema: Schema, text: str) -> dict[str, Any]:
 
 
 _VERSION = _in("path", "version", ref("Version"), "an API version")
+_OURS = "Rescind's own, profile open"
+_SELECTION_ID = _in("path", "selection_id", TEXT, "a selection's id")
+_OPERATION_ID = _in("path", "operation_id", TEXT, "an operation's id")
+_CODE = _in("query", "code", {"type": "string", "enum": OUTCOME_CODES}, "all if absent")
 _JOB_ID = _in("path", "job_id", {"type": "integer", "minimum": 0}, "a job's id")
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _LIMIT: Schema = {
@@ -87,6 +93,11 @@ _WINDOW = [
     _in("query", "limit", _LIMIT, "how many"),
     _in("query", "offset", {**COUNT, "maximum": limits.PAGE_OFFSET_MAX, "default": 0}, "from 0"),
 ]
+_OUTCOMES_LIMIT: Schema = {
+    **_LIMIT,
+    "maximum": limits.OUTCOMES_PAGE_MAX,
+    "default": limits.OUTCOMES_PAGE_DEFAULT,
+}
 _PAGE = [
     _in("query", "pagesize", {"type": "integer", "minimum": 1}, "rows in a page"),
     _in("query", "pageoffset", COUNT, "from 0"),
@@ -165,6 +176,10 @@ def _items(shape: str) -> dict[str, Any]:
     }
 
 
+def _json(shape: str, *, required: bool = True) -> dict[str, Any]:
+    return {"required": required, "content": {"application/json": {"schema": ref(shape)}}}
+
+
 def _operation(
     name: str, summary: str, answers: dict[str, Any], *parameters: dict[str, Any], **more: Any
 ) -> Operation:
@@ -211,7 +226,7 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
     f"{_JOBS}/actions/rerun": {
         "post": _operation(
             "rerun",
-            "Run finished jobs again, or undo their cancel (Rescind's own, profile open)",
+            f"Run finished jobs again, or undo their cancel ({_OURS})",
             _answers("Rerun"),
             *(_VERSION, _UNDO, _AGAIN, _DETAIL, _REASON),
             requestBody=_items("CancelItems"),
@@ -237,6 +252,73 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
         "Jobs that are not finished, in the order of their start",
         _filters([*MONITOR_STATUSES], "of the creation"),
     ),
+    f"{_JOBS}/selections": {
+        "post": _operation(
+            "pin",
+            f"Keep exactly the jobs that a query means ({_OURS})",
+            _answers("Selection"),
+            *(_VERSION, _AGAIN),
+            requestBody=_json("SelectionQuery"),
+        )
+    },
+    f"{_JOBS}/selections/{{selection_id}}": {
+        "get": _operation(
+            "selection", f"A selection ({_OURS})", _answers("Selection"), _VERSION, _SELECTION_ID
+        )
+    },
+    **{
+        f"{_JOBS}/selections/{{selection_id}}/actions/{action}": {
+            "post": _operation(
+                f"{action}_selection",
+                f"Begin to {action} all jobs of a selection ({_OURS})",
+                _answers("OperationId"),
+                *(_VERSION, _SELECTION_ID, _AGAIN, _REASON),
+                requestBody=_json("Nothing", required=False),
+            )
+        }
+        for action in (Action.CANCEL, Action.RERUN, Action.START)
+    },
+    f"{_JOBS}/operations": {
+        "get": _operation(
+            "operations",
+            f"Operations, newest first ({_OURS})",
+            _answers("Operations"),
+            *(_VERSION, *_WINDOW),
+        )
+    },
+    f"{_JOBS}/operations/{{operation_id}}": {
+        "get": _operation(
+            "operation",
+            f"How far an operation has come ({_OURS})",
+            _answers("Operation"),
+            *(_VERSION, _OPERATION_ID),
+        )
+    },
+    f"{_JOBS}/operations/{{operation_id}}/outcomes": {
+        "get": _operation(
+            "outcomes",
+            f"What became of each job of an operation ({_OURS})",
+            _answers("Outcomes"),
+            *(_VERSION, _OPERATION_ID, _CODE),
+            _in("query", "limit", _OUTCOMES_LIMIT, "how many"),
+            _WINDOW[1],
+        )
+    },
+    **{
+        f"{_JOBS}/operations/{{operation_id}}/actions/{action}": {
+            "post": _operation(
+                f"{action}_operation",
+                f"{text} ({_OURS})",
+                _answers("OperationId"),
+                *(_VERSION, _OPERATION_ID, _AGAIN, _REASON),
+                requestBody=_json("Nothing", required=False),
+            )
+        }
+        for action, text in (
+            ("stop", "Stop an operation: the rest is left as it is"),
+            ("undo", "Begin to take back what an operation has cancelled"),
+        )
+    },
     f"{_JOBS}/{{job_id}}": {
         "get": _operation("status", "A job's status", _answers("JobStatus"), _VERSION, _JOB_ID)
     },
@@ -248,7 +330,7 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
     f"{_JOBS}/{{job_id}}/details": {
         "get": _operation(
             "details",
-            "All that is known of a job, and its moves (Rescind's own, profile open)",
+            f"All that is known of a job, and its moves ({_OURS})",
             _answers("Details"),
             *(_VERSION, _JOB_ID),
         )
@@ -371,6 +453,10 @@ _PATHS: Mapping[str, Mapping[str, Operation]] = {
     },
 }
 
-_OPEN_ALONE = frozenset({f"{_JOBS}/{{job_id}}/details", f"{_JOBS}/actions/rerun"})
+_OPEN_ALONE = frozenset(
+    path
+    for path, operations in _PATHS.items()
+    if any(_OURS in operation["summary"] for operation in operations.values())
+)
 _OPEN_KEYS = frozenset({"unique_key", "existing"})
 """What profile vault does not have."""

@@ -33,7 +33,7 @@ def cancel(context: Context, request: Request) -> Answer:
     parity = context.profile is Profile.VAULT
     detail = detail_wanted(context, request)
     payload = envelope.cancel_answer(answered.outcome, detail=detail, parity=parity)
-    return _done(payload, answered)
+    return done(payload, answered)
 
 
 def submit(context: Context, request: Request) -> Answer:
@@ -42,7 +42,7 @@ def submit(context: Context, request: Request) -> Answer:
     content_type = request.headers.get("content-type")
     items = parse_submit(request.body, content_type, ignored=ignored)
     answered = submitting.submit(context.store, request.signed_in, items, request_key(request))
-    return _done(envelope.submit_answer(answered.outcome), answered)
+    return done(envelope.submit_answer(answered.outcome), answered)
 
 
 def start_now(context: Context, request: Request) -> Answer:
@@ -53,7 +53,7 @@ def start_now(context: Context, request: Request) -> Answer:
     )
     more = {"code": StartCode.STARTED, "status": answered.outcome}
     detail = more if detail_wanted(context, request) else {}
-    return _done(envelope.success(url=_url(request, job_id), job_id=job_id, **detail), answered)
+    return done(envelope.success(url=_url(request, job_id), job_id=job_id, **detail), answered)
 
 
 def rerun(context: Context, request: Request) -> Answer:
@@ -64,7 +64,7 @@ def rerun(context: Context, request: Request) -> Answer:
         context.store, context.profile, request.signed_in, items, request_key(request), undo=undo
     )
     detail = detail_wanted(context, request)
-    return _done(envelope.rerun_answer(answered.outcome, detail=detail), answered)
+    return done(envelope.rerun_answer(answered.outcome, detail=detail), answered)
 
 
 def status(context: Context, request: Request) -> Answer:
@@ -110,7 +110,8 @@ def _status(request: Request, job: Job) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _done(payload: Payload, answered: Answered[Any]) -> Answer:
+def done(payload: Payload, answered: Answered[Any]) -> Answer:
+    """The answer to a request that did something, or had done it before."""
     headers = {"Idempotency-Replayed": "true"} if answered.replayed else {}
     return Answer(payload=payload, headers=headers)
 

@@ -1,12 +1,23 @@
 """The table of the API's routes. What is not here does not exist."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rescind import limits
-from rescind.api import auth, description, jobs, lists, probes, query
+from rescind.api import auth, description, jobs, lists, operations, probes, query
 from rescind.api.http import Access, Pool, Route
+from rescind.operation import Action
 from rescind.service.policy import Permission, Profile, editable_owner, listable_owner
 
 _API = "/api/{version}"
 _JOBS = f"{_API}/services/jobs"
+
+_OURS: Mapping[str, Any] = {
+    "access": Access.SESSION,
+    "ours": True,
+    "profiles": frozenset({Profile.OPEN}),
+}
+"""What Vault does not have, and so neither has its profile."""
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -33,12 +44,10 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path=f"{_JOBS}/actions/rerun",
         handler=jobs.rerun,
-        access=Access.SESSION,
         permitted=editable_owner,
         pool=Pool.SUBMIT,
         body_bytes_max=limits.BODY_BYTES_MAX,
-        ours=True,
-        profiles=frozenset({Profile.OPEN}),
+        **_OURS,
     ),
     Route(
         method="POST",
@@ -61,6 +70,52 @@ ROUTES: tuple[Route, ...] = (
         for name, handler in (("histories", lists.histories), ("monitors", lists.monitors))
         for method in ("GET", "POST")  # a next_page is followed by either
     ),
+    Route(
+        method="POST",
+        path=f"{_JOBS}/selections",
+        handler=operations.pin,
+        permitted=editable_owner,
+        pool=Pool.QUERY,
+        body_bytes_max=limits.BODY_BYTES_MAX,
+        **_OURS,
+    ),
+    Route(
+        method="GET",
+        path=f"{_JOBS}/selections/{{selection_id}}",
+        handler=operations.selection,
+        **_OURS,
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"{_JOBS}/selections/{{selection_id}}/actions/{action}",
+            handler=operations.begin,
+            permitted=editable_owner,
+            pool=Pool.WRITE,
+            body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
+            **_OURS,
+        )
+        for action in (Action.CANCEL, Action.RERUN, Action.START)
+    ),
+    *(
+        Route(method="GET", path=f"{_JOBS}/operations{which}", handler=handler, **_OURS)
+        for which, handler in (
+            ("", operations.operations),
+            ("/{operation_id}", operations.operation),
+            ("/{operation_id}/outcomes", operations.outcomes),
+        )
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"{_JOBS}/operations/{{operation_id}}/actions/{action}",
+            handler=handler,
+            pool=Pool.WRITE,
+            body_bytes_max=limits.SMALL_BODY_BYTES_MAX,
+            **_OURS,
+        )
+        for action, handler in (("stop", operations.stop), ("undo", operations.undo))
+    ),
     Route(method="GET", path=f"{_JOBS}/{{job_id}}", handler=jobs.status, access=Access.SESSION),
     Route(
         method="GET",
@@ -72,9 +127,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path=f"{_JOBS}/{{job_id}}/details",
         handler=jobs.details,
-        access=Access.SESSION,
-        ours=True,
-        profiles=frozenset({Profile.OPEN}),
+        **_OURS,
     ),
     Route(
         method="GET",

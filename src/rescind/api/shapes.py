@@ -11,7 +11,9 @@ from rescind import limits
 from rescind.api.versions import VERSIONS
 from rescind.lifecycle import Evidence, Move, Status
 from rescind.model import CancelCode, RerunCode, StartCode
+from rescind.operation import Action, OperationStatus
 from rescind.wire.error_types import ErrorType
+from rescind.wire.operations import OUTCOME_CODES
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -55,6 +57,11 @@ def _names(values: Any) -> Schema:
     return {"type": "string", "enum": [str(value) for value in values]}
 
 
+def _counts(names: Any) -> Schema:
+    """How many, by name."""
+    return {"type": "object", "propertyNames": _names(names), "additionalProperties": COUNT}
+
+
 QUERY: Schema = {
     "type": "string",
     "minLength": 1,
@@ -90,7 +97,7 @@ _SUMMARY: Mapping[str, Schema] = {
 _PAGE_DETAILS = _object(
     ("next_page", "previous_page"),
     total=COUNT,
-    limit={"type": "integer", "minimum": 1, "maximum": limits.PAGE_JOBS_MAX},
+    limit={"type": "integer", "minimum": 1, "maximum": limits.OUTCOMES_PAGE_MAX},
     offset=COUNT,
     next_page=_PATH,
     previous_page=_PATH,
@@ -275,6 +282,61 @@ SCHEMAS: Mapping[str, Schema] = {
             rerun_of=_or_null(ID),
             reruns=_list(_object(id=ID, undo={"type": "boolean"})),
         )
+    ),
+    # Selections and operations
+    "SelectionQuery": {
+        "type": "object",
+        "properties": {"query": {**QUERY, "examples": ["SELECT id FROM job__sys MAXROWS 10"]}},
+        "required": ["query"],
+    },
+    "Nothing": {"type": "object", "maxProperties": 0},
+    "Selection": _success(
+        data=_object(
+            selection_id=TEXT,
+            total={**COUNT, "maximum": limits.SELECTION_JOBS_MAX},
+            left_out=COUNT,
+            statuses=_counts(Status),
+            first=_list(
+                _object(id=ID, title=TEXT, status=ref("Status")),
+                maxItems=limits.SELECTION_JOBS_SHOWN,
+            ),
+            expires_date=INSTANT,
+        )
+    ),
+    "OperationId": _success(data=_object(operation_id=TEXT)),
+    "OperationState": _object(
+        operation_id=TEXT,
+        action=_names(Action),
+        status=_names(OperationStatus),
+        total=COUNT,
+        done=COUNT,
+        stopped=COUNT,
+        outcomes=_counts(OUTCOME_CODES),
+        query=TEXT,
+        created_by=ID,
+        created_date=INSTANT,
+        ended_date=_or_null(INSTANT),
+        reason=_or_null(TEXT),
+        undo_of=_or_null(TEXT),
+        undone_by=_or_null(TEXT),
+    ),
+    "Operation": _success(data=ref("OperationState")),
+    "Operations": _success(
+        responseDetails=ref("PageDetails"),
+        data=_list(ref("OperationState"), maxItems=limits.PAGE_JOBS_MAX),
+    ),
+    "Outcomes": _success(
+        responseDetails=ref("PageDetails"),
+        data=_list(
+            _object(
+                ("new_id",),
+                id=ID,
+                code=_names(OUTCOME_CODES),
+                status=_or_null(ref("Status")),
+                new_id=ID,
+            ),
+            maxItems=limits.OUTCOMES_PAGE_MAX,
+        ),
     ),
     # Queries
     "QueryForm": {"type": "object", "properties": {"q": QUERY}, "required": ["q"]},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from rescind.lifecycle import CANCELLABLE, Status
+from rescind.lifecycle import Status
 from rescind.model import Actor, BadItem, CancelCode, CancelOutcome, Once, RequestKey, Verdict
 from rescind.service.idempotency import Answered, answer
 from rescind.service.policy import Caller, Profile, editable_owner
@@ -70,19 +70,4 @@ def _judge(items: Sequence[int | BadItem], verdicts: dict[int, Verdict]) -> list
 def _outcome(job_id: int, verdict: Verdict | None) -> CancelOutcome:
     if verdict is None:
         return CancelOutcome(code=CancelCode.UNKNOWN, job_id=job_id)
-    return CancelOutcome(code=_code(verdict), job_id=job_id, status=verdict.status)
-
-
-def _code(verdict: Verdict) -> CancelCode:
-    """The one place that decides how a status is answered."""
-    if verdict.landed:
-        return CancelCode.ACCEPTED
-    if verdict.status is Status.CANCELLING:
-        return CancelCode.ALREADY_CANCELLING
-    if verdict.status is Status.CANCELLED:
-        return CancelCode.ALREADY_CANCELLED
-    if verdict.held and verdict.status in CANCELLABLE:
-        return CancelCode.RACE_CONDITION
-    if verdict.status in CANCELLABLE:
-        return CancelCode.NOT_CANCELLABLE
-    return CancelCode.FINISHED
+    return CancelOutcome(code=CancelCode.of(verdict), job_id=job_id, status=verdict.status)

@@ -106,7 +106,7 @@ def page(
     if not _known(target, profile) or owner not in (None, shape.owner):
         raise _not_kept()  # for who may see less by now
     wanted = kept.ids[offset : offset + size]
-    with _in_time(seconds):
+    with in_time(seconds):
         rows = store.select_again(source, shape.columns, wanted, seconds=seconds)
     return Page(
         shape=shape, rows=rows, size=size, offset=offset, total=len(kept.ids), cursor=cursor_id
@@ -120,7 +120,7 @@ def _first_page(
     owner, column = _owner(selection.source, profile, caller)
     visible = EVERYTHING if owner is None else Compare(column, Operator.EQ, owner)
     shape = Shape(target=planned.target.name, shown=planned.shown, owner=owner)
-    with _in_time(seconds):
+    with in_time(seconds):
         found = store.select(
             replace(selection, where=both(selection.where, visible)),
             shape.columns,
@@ -132,7 +132,7 @@ def _first_page(
         )
     cursor = None
     if found.ids:
-        cursor = ids.cursor_id()
+        cursor = ids.opaque_id()
         store.keep_cursor(cursor, caller.user.id, msgspec.json.encode(shape).decode(), found.ids)
     return Page(
         shape=shape,
@@ -168,7 +168,8 @@ def _named(name: str, text: tree.Text | None) -> bool:
 
 
 @contextmanager
-def _in_time(seconds: float) -> Iterator[None]:
+def in_time(seconds: float) -> Iterator[None]:
+    """Raises RequestRefused, OPERATION_NOT_ALLOWED, for what the store gives up as too slow."""
     try:
         yield
     except QueryTooSlow:

@@ -41,6 +41,18 @@ from rescind.model import (
     User,
     Verdict,
 )
+from rescind.operation import (
+    Action,
+    Begun,
+    Operation,
+    OperationPage,
+    OperationStatus,
+    OutcomePage,
+    Pinned,
+    Rights,
+    Wanted,
+    Worked,
+)
 from rescind.selection import Column, Selection, Source
 
 
@@ -55,6 +67,8 @@ class Channel(StrEnum):
     """A cancel was accepted."""
     RELEASED = "released"
     """A run was given back."""
+    OPERATION = "operation"
+    """Somebody has begun an operation."""
 
 
 class Turn(NamedTuple):
@@ -420,6 +434,99 @@ class QueryStore(Protocol):
         ...
 
 
+class OperationStore(Protocol):
+    """Selections, and what is done to all their jobs. Those that take ``once`` do as moves do."""
+
+    def pin(
+        self,
+        selection_id: str,
+        user_id: int,
+        query: str,
+        meant: Selection,
+        *,
+        owner: int | None,
+        skip: int,
+        rows_max: int | None,
+        seconds: float,
+        once: Once[Pinned] | None = None,
+    ) -> Pinned:
+        """Keep exactly the jobs that are ``meant`` at one moment, from ``skip`` on and
+        ``rows_max`` at most, as far as they are ``owner``'s, if given; for this user. It can be
+        used once this returns.
+
+        Raises QueryTooSlow, TooManyFound, TooManyKept.
+        """
+        ...
+
+    def selection(self, selection_id: str, user_id: int) -> Pinned | None:
+        """What is told of a selection of this user's that has not expired."""
+        ...
+
+    def begin(self, wanted: Wanted, selection_id: str, *, once: Once[Begun] | None = None) -> Begun:
+        """Begin an operation on a selection of its user's that has not expired."""
+        ...
+
+    def undo(
+        self,
+        wanted: Wanted,
+        operation_id: str,
+        *,
+        owner: int | None,
+        once: Once[Begun] | None = None,
+    ) -> Begun:
+        """Begin to take back the cancels of an operation, of ``owner``'s only, if given."""
+        ...
+
+    def stop(
+        self,
+        operation_id: str,
+        *,
+        owner: int | None,
+        once: Once[OperationStatus | None] | None = None,
+    ) -> OperationStatus | None:
+        """Stop an operation that is RUNNING, of ``owner``'s only, if given; where it stood before,
+        None if there is none.
+        """
+        ...
+
+    def running_operations(self, *, limit: int) -> list[int]:
+        """The operations that have more to do, the oldest first, by their numbers."""
+        ...
+
+    def operate(
+        self, number: int, rights: Callable[[User, Action], Rights], *, leave_held: bool
+    ) -> Worked:
+        """Do the next part of an operation, and keep what became of it, in one transaction that
+        waits for nobody: if others hold jobs of it, nothing is done or, if ``leave_held``, nothing
+        to those. ``rights`` tells what the operation's user may now.
+        """
+        ...
+
+    def operations(self, *, limit: int, offset: int, owner: int | None) -> OperationPage:
+        """Operations, newest first; of ``owner``'s only, if given."""
+        ...
+
+    def operation(self, operation_id: str, *, owner: int | None) -> Operation | None:
+        """One operation; of ``owner``'s only, if given."""
+        ...
+
+    def outcomes(
+        self, operation_id: str, *, owner: int | None, code: str | None, limit: int, offset: int
+    ) -> OutcomePage | None:
+        """What became of the jobs of an operation, ascending by id; those with a code, if given.
+        None as for ``operation``.
+        """
+        ...
+
+    def prune_selections(self, *, limit: int) -> int:
+        """Delete up to ``limit`` that have expired and nothing is done to any more; how many."""
+        ...
+
+    def prune_operations(self, *, age_seconds: float, limit: int) -> int:
+        """Delete up to ``limit`` that ended so long ago, with their outcomes; how many."""
+        ...
+
+
 class Exchange(Protocol):
     """Wake-ups between processes that share a store. One thread calls all but ``post`` and
     ``wake``, which may come from any.
@@ -457,7 +564,7 @@ class Exchange(Protocol):
         ...
 
 
-class Store(JobStore, QueryStore, AccountStore, KeyStore, Protocol):
+class Store(JobStore, QueryStore, OperationStore, AccountStore, KeyStore, Protocol):
     """Everything that is durable."""
 
     def now(self) -> datetime:

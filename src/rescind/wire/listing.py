@@ -1,7 +1,7 @@
 """What a list is asked for by its query string (Vault: Retrieve Job Histories, Monitors)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -34,12 +34,17 @@ class Window(Struct, frozen=True, kw_only=True):
     """From 0."""
 
 
-def parse_window(query: Mapping[str, str]) -> Window:
+def parse_window(
+    query: Mapping[str, str],
+    *,
+    default: int = limits.PAGE_JOBS_DEFAULT,
+    most: int = limits.PAGE_JOBS_MAX,
+) -> Window:
     """``limit`` and ``offset`` of a query. Raises RequestRefused, INVALID_DATA: nothing is
     clamped.
     """
     return Window(
-        limit=parse_number(query, "limit", limits.PAGE_JOBS_DEFAULT, 1, limits.PAGE_JOBS_MAX),
+        limit=parse_number(query, "limit", default, 1, most),
         offset=parse_number(query, "offset", 0, 0, limits.PAGE_OFFSET_MAX),
     )
 
@@ -59,12 +64,15 @@ def parse_filter(query: Mapping[str, str], statuses: Mapping[str, Status]) -> Jo
 
 
 def page_details(
-    path: str, query: Mapping[str, str], window: Window, total: int
+    path: str,
+    query: Mapping[str, str],
+    window: Window,
+    total: int,
+    *,
+    kept: Collection[str] = ("start_date", "end_date", "status"),
 ) -> tuple[str, Payload]:
     """``url`` and ``responseDetails`` of a page: neighbouring pages keep the filters."""
-    filters = {
-        name: query[name] for name in ("start_date", "end_date", "status") if query.get(name)
-    }
+    filters = {name: query[name] for name in kept if query.get(name)}
 
     def url(offset: int) -> str:
         window_there = {"limit": window.limit, "offset": offset}

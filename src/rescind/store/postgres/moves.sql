@@ -91,11 +91,12 @@ given AS MATERIALIZED (
 );
 
 -- name: start
--- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
+-- start: scheduled jobs run now; with a hold they wait in QUEUEING first.
 locked AS MATERIALIZED (
     SELECT id, status FROM job
-    WHERE id = :job_id AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
-    FOR NO KEY UPDATE
+    WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
+    ORDER BY id FOR NO KEY UPDATE
+    SKIP LOCKED -- if free_only
 ), moved AS (
     UPDATE job SET
         status = CASE WHEN CAST(:hold AS interval) > interval '0' THEN 'QUEUEING' ELSE 'QUEUED' END,
@@ -275,6 +276,7 @@ locked AS MATERIALIZED (
     SELECT id, status, cancellable_in FROM job
     WHERE id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created_by = :owner)
     ORDER BY id FOR NO KEY UPDATE
+    SKIP LOCKED -- if free_only
 ), moved AS (
     UPDATE job SET
         status = 'CANCELLING', held_until = NULL, modified_by = :user_id, modified_at = moment()

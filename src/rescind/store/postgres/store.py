@@ -16,13 +16,15 @@ from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
+from rescind.store.sql.operations import Operations
 from rescind.store.sql.queries import Queries
 from rescind.store.sql.reads import Reads
 from rescind.store.sql.reruns import Reruns
+from rescind.store.sql.selections import Selections
 from rescind.store.sql.statements import RowsHeldError
 
 
-class PostgresStore(Moves, Reruns, Reads, Queries, Accounts, Keys):
+class PostgresStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on a PostgreSQL database. ``exchange`` takes the
     wake-ups of this process to the others, when something drives it.
     """

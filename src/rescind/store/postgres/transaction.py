@@ -8,7 +8,7 @@ from typing import Any
 
 import aiosql
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 from rescind.model import Job
 from rescind.store.sql.filters import Dialect
@@ -26,7 +26,10 @@ def _text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text()
 
 
-_QUERIES, _MOVES = _load(shared_sql() + _text("queries.sql")), _load(_text("moves.sql"))
+_QUERIES, _MOVES = (
+    _load("\n".join([shared_sql(), _text("queries.sql"), _text("operations.sql")])),
+    _load(_text("moves.sql")),
+)
 
 
 def sql(name: str) -> str:
@@ -112,6 +115,14 @@ class PostgresTransaction:
         """See :meth:`Transaction.composed`."""
         text = fitted(with_pieces(sql(name), pieces), parameters)
         return self._execute(text, prepare=False, **parameters).fetchall()
+
+    def numbers(
+        self, name: str, pieces: Mapping[str, str] | None = None, /, **parameters: Any
+    ) -> list[int]:
+        """See :meth:`Transaction.numbers`."""
+        text = fitted(with_pieces(sql(name), pieces or {}), parameters)
+        cursor = self._connection.cursor(row_factory=scalar_row)
+        return cursor.execute(text.encode(), parameters, prepare=False, binary=True).fetchall()
 
     def _execute(
         self, text: str, /, *, prepare: bool | None = None, **parameters: Any

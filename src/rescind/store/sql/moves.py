@@ -74,7 +74,7 @@ class Moves(Statements):
         hold = timedelta(seconds=hold_seconds)
         with self._write() as transaction:
             keys.take(transaction, once)
-            moved = move_in(transaction, Move.START, actor, job_id=job_id, hold=hold, owner=owner)
+            moved = move_in(transaction, Move.START, actor, ids=[job_id], hold=hold, owner=owner)
             statuses = _statuses(transaction, [job_id], owner)
             verdict = Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
             keys.keep(transaction, once, verdict)

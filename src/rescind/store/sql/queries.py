@@ -1,7 +1,5 @@
 """Queries: rows that a selection means, and the ids of those that have more than one page."""
 
-import array
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,6 +7,7 @@ from rescind import limits
 from rescind.model import Cursor, Found, FoundRow
 from rescind.selection import EVERYTHING, Column, Selection, Source
 from rescind.store.sql import filters
+from rescind.store.sql.packing import pack_ids, unpack_ids
 from rescind.store.sql.statements import Statements, Transaction
 
 _AGE = timedelta(seconds=limits.CURSOR_SECONDS)
@@ -62,16 +61,13 @@ class Queries(Statements):
     def keep_cursor(
         self, cursor_id: str, user_id: int, description: str, ids: Sequence[int]
     ) -> None:
-        packed = array.array("q", ids)
-        if sys.byteorder == "big":
-            packed.byteswap()
         with self._write() as transaction:
             transaction.run(
                 "keep_cursor",
                 id=cursor_id,
                 user_id=user_id,
                 description=description,
-                ids=packed.tobytes(),
+                ids=pack_ids(ids),
             )
             transaction.run("forget_cursors", user_id=user_id, most=limits.CURSORS_MAX)
 
@@ -80,10 +76,7 @@ class Queries(Statements):
             found = transaction.rows("cursor", id=cursor_id, user_id=user_id, age=_AGE)
         if not found:
             return None
-        packed = array.array("q", bytes(found[0]["ids"]))
-        if sys.byteorder == "big":
-            packed.byteswap()
-        return Cursor(description=found[0]["description"], ids=packed.tolist())
+        return Cursor(description=found[0]["description"], ids=unpack_ids(found[0]["ids"]))
 
     def prune_cursors(self, *, limit: int) -> int:
         with self._write() as transaction:

@@ -32,7 +32,8 @@ _OPTIONAL = re.compile(r"^.*-- if (\w+)$\n?", re.MULTILINE)
 
 def shared_sql() -> str:
     """The statements that are the same for every database."""
-    return resources.files(__package__).joinpath("shared.sql").read_text() + "\n"
+    ours = resources.files(__package__)
+    return "\n".join(ours.joinpath(f"{name}.sql").read_text() for name in ("shared", "operations"))
 
 
 def fitted(text: str, parameters: Mapping[str, Any]) -> str:
@@ -115,6 +116,14 @@ class Transaction(Protocol):
     def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
         """Run a statement with ``pieces`` of our own text in place of their names in braces,
         :func:`fitted`; it is planned for its parameters.
+        """
+        ...
+
+    def numbers(
+        self, name: str, pieces: Mapping[str, str] | None = None, /, **parameters: Any
+    ) -> list[int]:
+        """As ``composed``, for a statement that returns one whole number a row: a million of them
+        cost a tenth of what rows do.
         """
         ...
 

@@ -58,7 +58,7 @@ ON CONFLICT DO NOTHING
 RETURNING id, previous_status, status, attempt, evidence, rerun_of;
 
 -- name: start
--- start: a scheduled job runs now; with a hold it waits in QUEUEING first.
+-- start: scheduled jobs run now; with a hold they wait in QUEUEING first.
 UPDATE job SET
     previous_status = status,
     status = iif(:hold > 0, 'QUEUEING', 'QUEUED'),
@@ -66,7 +66,8 @@ UPDATE job SET
     queued_at = iif(:hold > 0, NULL, :now),
     run_at = min(run_at, :now),
     modified_by = :user_id, modified_at = :now
-WHERE id = :job_id AND status = 'SCHEDULED' AND (:owner IS NULL OR created_by = :owner)
+WHERE id IN (SELECT value FROM json_each(:ids))
+    AND status = 'SCHEDULED' AND (:owner IS NULL OR created_by = :owner)
 RETURNING id, previous_status, status, attempt, evidence;
 
 -- name: stage

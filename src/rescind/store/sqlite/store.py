@@ -17,14 +17,16 @@ from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
 from rescind.store.sql.moves import Moves
+from rescind.store.sql.operations import Operations
 from rescind.store.sql.queries import Queries
 from rescind.store.sql.reads import Reads
 from rescind.store.sql.reruns import Reruns
+from rescind.store.sql.selections import Selections
 from rescind.store.sqlite.database import Database
 from rescind.store.sqlite.transaction import SqliteTransaction
 
 
-class SqliteStore(Moves, Reruns, Reads, Queries, Accounts, Keys):
+class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
     def __init__(self, path: Path, clock: Clock) -> None:

@@ -18,7 +18,9 @@ from rescind.store.sql.statements import AskedMove, fitted, shared_sql, with_pie
 
 @cache
 def _queries() -> Any:
-    text = shared_sql() + resources.files(__package__).joinpath("queries.sql").read_text()
+    ours = resources.files(__package__)
+    text = "\n".join(ours.joinpath(f"{name}.sql").read_text() for name in ("queries", "operations"))
+    text = shared_sql() + "\n" + text
     return aiosql.from_str(text, "apsw", mandatory_parameters=False)
 
 
@@ -79,9 +81,20 @@ class SqliteTransaction:
 
     def composed(self, name: str, pieces: Mapping[str, str], /, **parameters: Any) -> list[Row]:
         """See :meth:`Transaction.composed`."""
+        return _read(self._composed(name, pieces, parameters))
+
+    def numbers(
+        self, name: str, pieces: Mapping[str, str] | None = None, /, **parameters: Any
+    ) -> list[int]:
+        """See :meth:`Transaction.numbers`."""
+        return [row[0] for row in self._composed(name, pieces or {}, parameters)]
+
+    def _composed(
+        self, name: str, pieces: Mapping[str, str], parameters: Mapping[str, Any]
+    ) -> apsw.Cursor:
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
         text = fitted(with_pieces(sql(name), pieces), parameters)
-        return _read(self._connection.execute(text, values))
+        return self._connection.execute(text, values)
 
     def _execute(self, name: str, /, **parameters: Any) -> apsw.Cursor:
         values = {parameter: _adapted(value) for parameter, value in parameters.items()}
@@ -135,12 +148,13 @@ def _as_it_is(value: Any) -> Any:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("active", "idempotent", "readable", "undo", "known"), bool),
+    **dict.fromkeys(("active", "idempotent", "known", "readable", "undo"), bool),
     **dict.fromkeys(("cancellable_in", "permissions"), of_json),
     **dict.fromkeys(
         (
             *("at", "created_at", "modified_at", "run_at", "held_until", "queued_at"),
             *("started_at", "finished_at", "lease_expires_at", "seen_at", "now"),
+            *("expires_at", "ended_at"),
         ),
         from_milliseconds,
     ),

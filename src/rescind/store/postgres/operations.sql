@@ -1,0 +1,93 @@
+-- Selections and operations.
+
+-- name: keep_selection
+-- A selection whose ids come after it, unless the user has as many as one may.
+INSERT INTO selection (id, user_id, query, total, shown, complete, expires_at)
+SELECT :id, :user_id, :query, :total, :shown, false, moment() + CAST(:age AS interval)
+WHERE (
+    SELECT count(*) FROM selection WHERE user_id = :user_id AND expires_at > moment()) < :most
+RETURNING id;
+
+-- name: complete_selection
+-- All its ids are there: it can be used.
+UPDATE selection SET complete = true, expires_at = moment() + CAST(:age AS interval)
+WHERE id = :id
+RETURNING expires_at;
+
+-- name: selection
+-- A selection of this user's, until it expires.
+SELECT id, query, total, shown, expires_at FROM selection
+WHERE id = :id AND user_id = :user_id AND complete AND expires_at > moment();
+
+-- name: begin_operation
+-- An operation on a selection of this user's, unless they have as many running as one may.
+INSERT INTO operation (
+    id, action, status, selection_id, query, total, parts, created_by, created_at, ended_at,
+    reason, request_id)
+SELECT
+    :id, :action, CASE WHEN total = 0 THEN 'DONE' ELSE 'RUNNING' END, id, query, total,
+    (total + :part_jobs - 1) / :part_jobs, :user_id, moment(),
+    CASE WHEN total = 0 THEN moment() END, :reason, :request_id
+FROM selection
+WHERE id = :selection_id AND user_id = :user_id AND complete AND expires_at > moment()
+    AND (
+        SELECT count(*) FROM operation
+        WHERE status = 'RUNNING' AND created_by = :user_id) < :most
+RETURNING id;
+
+-- name: begin_undo
+-- An operation that takes back the cancels of another, unless one does or did, or the user has as many
+-- running as one may.
+INSERT INTO operation (
+    id, action, status, undo_of, query, total, parts, created_by, created_at, ended_at, reason,
+    request_id)
+SELECT
+    :id, 'undo', CASE WHEN :total = 0 THEN 'DONE' ELSE 'RUNNING' END, number, query, :total,
+    parts_done, :user_id, moment(), CASE WHEN :total = 0 THEN moment() END, :reason, :request_id
+FROM operation
+WHERE number = :undo_of
+    AND (
+        SELECT count(*) FROM operation
+        WHERE status = 'RUNNING' AND created_by = :user_id) < :most
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- name: ended_lately
+-- Whether an operation ended within a time.
+SELECT 1 AS so FROM operation WHERE number = :number AND ended_at > moment() - CAST(:age AS interval);
+
+-- name: take_operation
+-- An operation that has more to do, to oneself until the transaction ends; none that somebody else has.
+SELECT * FROM operation WHERE number = :number AND status = 'RUNNING' FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: hold_operation
+-- The same, whatever it has to do, and however long somebody else has it.
+SELECT * FROM operation WHERE number = :number FOR NO KEY UPDATE;
+
+-- name: go_on
+-- A batch was done, or the operation stopped.
+UPDATE operation SET
+    done = :done, parts_done = :parts_done, outcomes = :outcomes, status = :status,
+    ended_at = CASE WHEN :status <> 'RUNNING' THEN moment() END
+WHERE number = :number AND status = 'RUNNING'
+RETURNING number;
+
+-- name: prune_selections
+-- Selections that have expired, and that no operation is done to.
+DELETE FROM selection WHERE id IN (
+    SELECT id FROM selection
+    WHERE expires_at <= moment() - CAST(:margin AS interval)
+        AND NOT EXISTS (SELECT 1 FROM operation WHERE selection_id = selection.id)
+    ORDER BY expires_at LIMIT :limit
+    FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
+-- name: prune_operations
+-- Operations that ended long ago, once what takes them back is gone.
+DELETE FROM operation WHERE number IN (
+    SELECT number FROM operation
+    WHERE ended_at IS NOT NULL AND ended_at <= moment() - CAST(:age AS interval)
+        AND NOT EXISTS (SELECT 1 FROM operation AS undo WHERE undo.undo_of = operation.number)
+    ORDER BY ended_at LIMIT :limit
+    FOR UPDATE SKIP LOCKED)
+RETURNING id;
