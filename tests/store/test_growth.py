@@ -98,9 +98,11 @@ class Sqlite:
 class Postgres:
     """Counts what tables and indexes say was read of them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, finished: int = JOBS * 4 // 5, unfinished: int = JOBS // 5
+    ) -> None:
         self._url = url
-        fill_postgres(url, JOBS * 4 // 5, JOBS // 5)
+        fill_postgres(url, finished, unfinished)
         self._postgres = PostgresStore(url)
         self.store: Store = self._postgres
 
@@ -119,6 +121,10 @@ class Postgres:
         before = self._read()
         act()
         return self._read() - before
+
+    def execute(self, text: str) -> None:
+        with psycopg.connect(self._url, autocommit=True) as other:
+            other.execute(text.encode())
 
     def make_late(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as other:
@@ -234,3 +240,78 @@ def test_fail_reads_the_jobs_of_unknown_names_alone(full: Counted) -> None:
     assert {job.job_metadata for job in failed} == {f"export_{FAILING}__c"}
     while fail():
         pass
+
+
+@pytest.fixture
+def surprised(postgres_server: Server) -> Iterator[Postgres]:
+    """A database that was looked at when it had jobs, but none that waits or stops."""
+    with postgres_server.database() as url:
+        counted = Postgres(url, finished=2000, unfinished=0)
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("VACUUM ANALYZE")
+        yield counted
+        counted.close()
+
+
+Moving = Callable[[Store, list[int], int], int]
+WAITING = "run_at = now() - interval '1 minute'"
+MOVING: dict[str, tuple[str, Moving]] = {
+    "stage": (
+        f"status = 'SCHEDULED', queued_at = NULL, {WAITING}",
+        lambda store, _, limit: len(store.stage(SYSTEM, limit=limit)),
+    ),
+    "queue": (
+        f"status = 'QUEUEING', queued_at = NULL, held_until = created_at, {WAITING}",
+        lambda store, _, limit: len(store.queue(SYSTEM, limit=limit)),
+    ),
+    "claim": (
+        WAITING,
+        lambda store, _, limit: len(store.claim(WORKER, names=["export_1__c"], limit=limit)),
+    ),
+    "settle": (
+        "status = 'CANCELLING'",
+        lambda store, _, limit: len(store.settle(SYSTEM, limit=limit)),
+    ),
+    "miss": (
+        f"status = 'SCHEDULED', queued_at = NULL, {WAITING}",
+        lambda store, ids, limit: len(store.miss(ids[:limit], SYSTEM)),
+    ),
+    "fail": (
+        WAITING,
+        lambda store, _, limit: len(store.fail(SYSTEM, unknown_seconds=1, limit=limit)),
+    ),
+    "cancel": (
+        WAITING,
+        lambda store, ids, limit: len(
+            store.cancel(ids[:limit], USER, running_allowed=True, owner=None)
+        ),
+    ),
+    "rerun": (
+        "status = 'SUCCESS', finished_at = now()",
+        lambda store, ids, limit: len(store.rerun(ids[:limit], USER, undo=False, owner=None)),
+    ),
+}
+"""Each move out of what there may be a million of, what makes jobs its sources, and how it is
+made.
+"""
+
+
+@pytest.mark.parametrize("move", MOVING)
+def test_a_move_reads_what_it_moves_whatever_the_statistics_say(
+    surprised: Postgres, move: str
+) -> None:
+    """A plan that loops over all jobs in a status is cheap where there were none at the time."""
+    store, (placed, moving) = surprised.store, MOVING[move]
+    kind = metadata(name="export_1__c")
+    store.register(Registration(id=WORKER.by, host="here", pid=7, slots=2), [kind])
+    store.lease(WORKER.by)
+    ids = [id_ for _ in range(8) for id_ in submit_all(store, [new_job(metadata=kind)] * 500)]
+    surprised.execute("ALTER TABLE job DISABLE TRIGGER job_moves")
+    surprised.execute(f"UPDATE job SET {placed} WHERE finished_at IS NULL")
+    surprised.execute(
+        "UPDATE processor SET seen_at = 'epoch'; UPDATE known_job SET seen_at = 'epoch'"
+    )
+    moved: list[int] = []
+    reads = surprised.reads(lambda: moved.append(moving(store, ids, 50)))
+    assert moved == [50]
+    assert reads <= READS_MAX + READS_PER_JOB_MAX * 50

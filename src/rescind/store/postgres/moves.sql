@@ -5,7 +5,8 @@
 --
 -- A condition on `locked` is judged once the row is held, as it then is. One on `job` is judged on
 -- the row as it was when the statement began, and again if it has changed since: enough for rows
--- that nobody but the caller brings into that condition.
+-- that nobody but the caller brings into that condition. A status that many jobs may have is never asked
+-- of `job`: where the statistics know none that has it, the plan would loop over all of them.
 
 -- name: submit
 -- submit: inserts new jobs, each due (QUEUED) or not yet (SCHEDULED). Where a job holds the unique
@@ -120,7 +121,7 @@ locked AS MATERIALIZED (
     UPDATE job SET
         status = 'QUEUED', queued_at = moment(), modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    WHERE job.id = locked.id AND locked.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence, job.error
 );
@@ -135,7 +136,7 @@ locked AS MATERIALIZED (
         status = 'QUEUED', queued_at = moment(), held_until = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'QUEUEING'
+    WHERE job.id = locked.id AND locked.status = 'QUEUEING'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence, job.error
 );
@@ -178,7 +179,7 @@ leased AS MATERIALIZED (
         evidence = NULL, error = NULL, progress_done = NULL, progress_total = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'QUEUED'
+    WHERE job.id = locked.id AND locked.status = 'QUEUED'
     RETURNING job.*, locked.status AS from_status, job.status AS to_status
 );
 
@@ -265,7 +266,7 @@ locked AS MATERIALIZED (
         worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM judged
-    WHERE job.id = judged.id AND job.status = 'RUNNING'
+    WHERE job.id = judged.id AND judged.status = 'RUNNING'
     RETURNING job.*, judged.status AS from_status, job.status AS to_status
 );
 
@@ -309,7 +310,7 @@ locked AS MATERIALIZED (
         finished_at = moment(), worker = NULL, lease_expires_at = NULL,
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'CANCELLING'
+    WHERE job.id = locked.id AND locked.status = 'CANCELLING'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence, job.error
 );
@@ -323,7 +324,7 @@ locked AS MATERIALIZED (
         status = 'MISSED_SCHEDULE', finished_at = moment(),
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status = 'SCHEDULED'
+    WHERE job.id = locked.id AND locked.status = 'SCHEDULED'
     RETURNING job.id, locked.status AS from_status, job.status AS to_status, job.attempt,
         job.evidence, job.error
 );
@@ -380,6 +381,6 @@ queued AS MATERIALIZED (
             || CAST(:unknown AS interval) || '.',
         modified_by = :user_id, modified_at = moment()
     FROM locked
-    WHERE job.id = locked.id AND job.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
+    WHERE job.id = locked.id AND locked.status IN ('SCHEDULED', 'QUEUEING', 'QUEUED')
     RETURNING job.*, locked.status AS from_status, job.status AS to_status
 );
