@@ -1,8 +1,10 @@
 """The only module that draws randomness."""
 
+import re
 import secrets
 import uuid
 
+_OPAQUE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEGIBLE = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 l I
 
 
@@ -19,6 +21,11 @@ def request_id() -> str:
 def opaque_id() -> str:
     """An id of a selection, an operation, or the pages of one query: a UUID, 122 random bits."""
     return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+
+
+def is_opaque(text: str) -> bool:
+    """Whether a text can be an id of :func:`opaque_id`."""
+    return _OPAQUE.fullmatch(text) is not None
 
 
 def worker_id() -> str:

@@ -49,7 +49,9 @@ CURSORS_MAX = 32
 """Of one user; the oldest goes first."""
 SELECTION_JOBS_MAX, SELECTION_JOBS_SHOWN = 1_000_000, 20
 SELECTION_PART_JOBS = 1_000
-"""In one row, and in one batch of an operation."""
+"""In one row."""
+OPERATION_BATCH_JOBS = 250
+"""In one transaction: a cancel may have to wait for it. Parts are cut into whole batches."""
 SELECTION_PARTS_AT_ONCE = 100
 """In one transaction."""
 SELECTION_SECONDS = 15 * 60
@@ -208,6 +210,8 @@ SCHEDULER_POLL_SECONDS_MAX = 5.0
 WORKER_POLL_SECONDS = 1.0
 CANCELLER_POLL_SECONDS = 0.5
 OPERATOR_POLL_SECONDS = 1.0
+OPERATOR_WAIT_SECONDS = 0.25
+"""For a unique key that somebody else is about to take."""
 OPERATOR_HELD_SECONDS, OPERATOR_HELD_TRIES = 0.05, 40
 """While somebody else holds jobs of a batch; then they are left out."""
 RESCUER_POLL_SECONDS = 3.0

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from rescind.lifecycle import Status
-from rescind.model import Actor
+from rescind.model import Actor, CancelCode, RerunCode, StartCode
 
 
 class Action(StrEnum):
@@ -31,8 +31,18 @@ class OperationStatus(StrEnum):
 
 
 NOT_DONE = "NOT_DONE"
-"""The outcome of a job that a stopped operation had not come to. The others are those of single
-requests: :class:`rescind.model.CancelCode`, ``StartCode``, ``RerunCode``."""
+"""The outcome of a job that a stopped operation had not come to."""
+
+OUTCOME_CODES: tuple[str, ...] = (
+    NOT_DONE,
+    *dict.fromkeys(
+        str(code)
+        for kind in (CancelCode, StartCode, RerunCode)
+        for code in kind
+        if code != CancelCode.INVALID_ID  # what is pinned is an id
+    ),
+)
+"""Every outcome: that, and those of single requests."""
 
 
 class FirstJob(Struct, frozen=True, kw_only=True):

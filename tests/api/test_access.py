@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from itertools import count, cycle
+from itertools import cycle
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from api.conftest import PASSWORD
 from process.conftest import show
-from rescind import limits
+from rescind import ids, limits
 from rescind.api.http import Access, Context, Route
 from rescind.lifecycle import Status
 from rescind.model import Actor
@@ -162,7 +162,6 @@ class Walk:
         self._api, self._store, self._metadata = api, store, metadata
         self._sessions = sessions
         # In turns: how often one user signs in is counted in profile vault.
-        self._numbers = count(1)
         self._names = cycle(["reader", "creator", "ada"])
 
     def ask(self, caller: str, one: Asked) -> str:
@@ -200,7 +199,7 @@ class Walk:
         owner = self._store.user_by_name(caller if about == "own" else "reader")
         if about == "unknown" or owner is None:
             return re.sub(r"\{\w+_id\}", str(UNKNOWN), path)
-        user_id, name = owner[0].id, f"{next(self._numbers)}"
+        user_id, name = owner[0].id, ids.opaque_id()
         where = EVERYTHING if path.endswith("/stop") else NOTHING
         if where == EVERYTHING:
             harness.submit(self._store)

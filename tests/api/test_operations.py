@@ -11,6 +11,7 @@ from rescind import limits
 from rescind.api.http import Context
 from rescind.lifecycle import Status
 from rescind.model import Actor
+from rescind.operation import OUTCOME_CODES
 from rescind.runtime.operator import Operator
 from rescind.service import accounts
 from rescind.service.operations import rights
@@ -226,7 +227,7 @@ def test_who_loses_the_right_in_the_middle_changes_nothing_more(
     operator.operate()
     operation = person("ada").operation(operation_id)
     assert (operation["status"], operation["done"]) == ("DONE", 1500)
-    assert operation["outcomes"] == {"ACCEPTED": 1000, "UNKNOWN": 500}
+    assert operation["outcomes"] == {"ACCEPTED": 250, "UNKNOWN": 1250}
     assert harness.row(store, ids[-1]).status is Status.QUEUED
 
 
@@ -260,8 +261,15 @@ def test_pages_of_outcomes_lead_to_one_another_and_keep_the_code(
         assert answer["responseDetails"]["total"] == 5
         path = answer["responseDetails"].get("next_page", "").removeprefix(f"{JOBS}/")
     assert found == ids
-    for wrong in ("limit=1001", "limit=0", "code=NONE"):
+    for wrong in ("limit=1001", "limit=0", "code=NONE", "code=INVALID_ID"):
         assert failure(ada.get(f"operations/{operation_id}/outcomes?{wrong}"))[0] == "INVALID_DATA"
+
+
+@pytest.mark.parametrize("code", OUTCOME_CODES)
+def test_every_outcome_can_be_asked_for(ada: Person, code: str) -> None:
+    operation_id = ada.begin()
+    answer = ada.get(f"operations/{operation_id}/outcomes?code={code}").json()
+    assert (answer["responseStatus"], answer["data"]) == ("SUCCESS", [])
 
 
 def test_a_scheduled_job_is_started_with_all_that_match(ada: Person, store: Store) -> None:

@@ -38,14 +38,14 @@ def test_each_operation_has_a_batch_a_step_and_then_it_waits(store: SqliteStore)
     store.subscribe(woken.append)
     operator = Operator(store, everything)
     assert operator.step() == limits.OPERATOR_POLL_SECONDS
-    first, second = submit(store, 2500), submit(store, 10)
+    first, second = submit(store, 600), submit(store, 10)
     begin(store, first)
     begin(store, second, name="o-2")
     assert set(woken) & operator.wakes_on == {Channel.OPERATION}
     assert operator.step() == 0
-    assert (read(store).done, read(store, "o-2").done) == (1000, 10)
+    assert (read(store).done, read(store, "o-2").done) == (250, 10)
     assert [operator.step(), operator.step()] == [0, 0]
-    assert (read(store).done, read(store).status) == (2500, "DONE")
+    assert (read(store).done, read(store).status) == (600, "DONE")
     assert operator.step() == limits.OPERATOR_POLL_SECONDS
 
 

@@ -152,21 +152,21 @@ def test_every_status_has_its_outcome_of_a_start_and_of_a_rerun(store: Store) ->
         assert harness.row(store, again[job_id].new_id or 0).rerun_of == job_id
 
 
-def test_it_goes_on_part_by_part_and_tells_how_far_it_has_come(store: Store) -> None:
-    ids = submit(store, 2100)
+def test_it_goes_on_batch_by_batch_and_tells_how_far_it_has_come(store: Store) -> None:
+    ids = submit(store, 600)
     begin(store, ids)
     first = read(store)
-    assert (first.status, first.total, first.done) == (OperationStatus.RUNNING, 2100, 0)
+    assert (first.status, first.total, first.done) == (OperationStatus.RUNNING, 600, 0)
     assert (first.action, first.query, first.reason) == (Action.CANCEL, "q", "a test")
     assert (first.created_by, first.ended_at, first.outcomes) == (2, None, {})
-    for done in (1000, 2000):
+    for done in (250, 500):
         assert operate(store) == [Worked.DONE]
         assert (read(store).status, read(store).done) == (OperationStatus.RUNNING, done)
         assert list(codes(store)) == ids[:done]
     assert operate(store) == [Worked.DONE]
     assert operate(store) == []
     last = read(store)
-    assert (last.status, last.done, last.outcomes) == ("DONE", 2100, {"ACCEPTED": 2100})
+    assert (last.status, last.done, last.outcomes) == ("DONE", 600, {"ACCEPTED": 600})
     assert last.ended_at is not None
     assert last.ended_at >= last.created_at
 
@@ -211,7 +211,7 @@ def test_the_outcomes_come_page_by_page_and_by_code(store: Store) -> None:
 
 
 def test_a_stopped_one_leaves_the_rest_as_it_was(store: Store) -> None:
-    ids = submit(store, 2050)
+    ids = submit(store, 1050)
     begin(store, ids)
     operate(store)
     assert store.stop("o-1", owner=BOB.user_id) is None
@@ -219,34 +219,34 @@ def test_a_stopped_one_leaves_the_rest_as_it_was(store: Store) -> None:
     assert store.stop("o-1", owner=2) is OperationStatus.STOPPED
     assert operate(store) == []
     operation = read(store)
-    assert (operation.status, operation.done) == (OperationStatus.STOPPED, 1000)
-    assert operation.outcomes == {"ACCEPTED": 1000, NOT_DONE: 1050}
+    assert (operation.status, operation.done) == (OperationStatus.STOPPED, 250)
+    assert operation.outcomes == {"ACCEPTED": 250, NOT_DONE: 800}
     found = codes(store)
-    assert [found[job_id] for job_id in ids] == ["ACCEPTED"] * 1000 + [NOT_DONE] * 1050
+    assert [found[job_id] for job_id in ids] == ["ACCEPTED"] * 250 + [NOT_DONE] * 800
     assert {one.status for one in outcomes(store, code=NOT_DONE)} == {None}
-    assert harness.row(store, ids[1000]).status is Status.QUEUED
+    assert harness.row(store, ids[250]).status is Status.QUEUED
 
 
 def test_an_undo_takes_back_what_was_accepted_and_nothing_else(store: Store) -> None:
     ids = submit(store, 1200)
-    mine = ids[500]
+    mine = ids[100]
     assert harness.cancel(store, mine)
     running = harness.place(store, Status.RUNNING)
     begin(store, [*ids, running])
     assert undo(store) is Begun.RUNNING
     operate(store)
-    assert store.stop("o-1", owner=None) is OperationStatus.RUNNING  # 1000 of 1201
+    assert store.stop("o-1", owner=None) is OperationStatus.RUNNING  # 250 of 1201
     assert undo(store, owner=BOB.user_id) is Begun.UNKNOWN
     assert undo(store) is Begun.BEGUN
     run(store)
     found = codes(store, "u-1")
-    assert list(found) == [job_id for job_id in ids[:1000] if job_id != mine]
+    assert list(found) == [job_id for job_id in ids[:250] if job_id != mine]
     assert set(found.values()) == {"SUBMITTED"}
     operation = read(store, "u-1")
-    assert (operation.action, operation.total, operation.undo_of) == (Action.UNDO, 999, "o-1")
+    assert (operation.action, operation.total, operation.undo_of) == (Action.UNDO, 249, "o-1")
     assert (operation.created_by, operation.stopped, operation.query) == (3, 0, "q")
     assert read(store).undone_by == "u-1"
-    for one in outcomes(store, "u-1")[::333]:
+    for one in outcomes(store, "u-1")[::100]:
         new = harness.row(store, one.new_id or 0)
         assert (new.rerun_of, new.undo, new.created_by) == (one.id, True, 2)
         assert harness.last_event(store, new.id).user_id == BOB.user_id
@@ -272,7 +272,7 @@ def test_an_undo_says_of_each_why_it_was_not_undone(store: Store) -> None:
 
 
 def test_it_is_undone_once_unless_that_was_stopped(store: Store) -> None:
-    ids = submit(store, 1500)
+    ids = submit(store, 500)
     begin(store, ids)
     run(store)
     assert undo(store) is Begun.BEGUN
@@ -280,11 +280,11 @@ def test_it_is_undone_once_unless_that_was_stopped(store: Store) -> None:
     operate(store)
     assert store.stop("u-1", owner=None) is OperationStatus.RUNNING
     assert read(store).undone_by is None
-    assert read(store, "u-1").outcomes == {"SUBMITTED": 1000, NOT_DONE: 500}
-    assert [one.id for one in outcomes(store, "u-1", NOT_DONE)] == ids[1000:]
+    assert read(store, "u-1").outcomes == {"SUBMITTED": 250, NOT_DONE: 250}
+    assert [one.id for one in outcomes(store, "u-1", NOT_DONE)] == ids[250:]
     assert undo(store, new="u-2") is Begun.BEGUN
     run(store)
-    assert read(store, "u-2").outcomes == {"ALREADY_UNDONE": 1000, "SUBMITTED": 500}
+    assert read(store, "u-2").outcomes == {"ALREADY_UNDONE": 250, "SUBMITTED": 250}
     assert undo(store, new="u-3") is Begun.UNDONE
     assert read(store).undone_by == "u-2"
 
@@ -338,7 +338,7 @@ def test_a_user_has_a_bounded_number_running(store: Store, monkeypatch: pytest.M
 def test_what_happens_between_two_batches_is_judged_as_it_then_is(
     store: Store, what: str, code: str
 ) -> None:
-    ids = submit(store, 1000)
+    ids = submit(store, 250)
     job_id = harness.submit(store, harness.new_job(metadata=harness.metadata(idempotent=True)))
     if what != "is claimed" and not what.endswith("another"):
         assert harness.claim(store, job_id)
@@ -372,7 +372,7 @@ def test_two_operations_over_one_selection_accept_each_job_once(store: Store) ->
 
 
 def test_each_batch_asks_anew_what_its_user_may(store: Store) -> None:
-    ids = submit(store, 2200)
+    ids = submit(store, 600)
     begin(store, ids, user=BOB)
     asked: list[tuple[str, bool, Action]] = []
     answers = iter([None, NOBODY, BOB.user_id])
@@ -387,9 +387,9 @@ def test_each_batch_asks_anew_what_its_user_may(store: Store) -> None:
     assert store.operate(number, rights, leave_held=False) is Worked.DONE
     assert store.operate(number, rights, leave_held=False) is Worked.DONE
     assert asked == [("bob", True, "cancel"), ("bob", False, "cancel"), ("bob", False, "cancel")]
-    assert read(store).outcomes == {"ACCEPTED": 1000, "UNKNOWN": 1200}
+    assert read(store).outcomes == {"ACCEPTED": 250, "UNKNOWN": 350}
     assert {one.status for one in outcomes(store, code="UNKNOWN")} == {None}
-    assert harness.row(store, ids[1500]).status is Status.QUEUED
+    assert harness.row(store, ids[300]).status is Status.QUEUED
 
 
 def test_a_batch_that_does_not_commit_has_not_happened(
@@ -412,7 +412,7 @@ def test_a_batch_that_does_not_commit_has_not_happened(
     assert read(store).outcomes == {"ACCEPTED": 10}
 
 
-def test_of_many_who_work_at_once_each_part_is_done_once(
+def test_of_many_who_work_at_once_each_batch_is_done_once(
     make_store: Callable[[], Store], store: Store
 ) -> None:
     ids = submit(store, 3000)
@@ -428,7 +428,7 @@ def test_of_many_who_work_at_once_each_part_is_done_once(
 
     with ThreadPoolExecutor(4) as pool:
         found = sum(pool.map(work, [store, *(make_store() for _ in range(3))]), Counter[Worked]())
-    assert found[Worked.DONE] == 3
+    assert found[Worked.DONE] == 12
     assert set(codes(store)) == set(ids)
     assert read(store).outcomes == {"ACCEPTED": 3000}
     for job_id in ids[::250]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from rescind import limits
-from rescind.errors import TooManyFound, TooManyKept
+from rescind.errors import KeyTaken, TooManyFound, TooManyKept
 from rescind.lifecycle import Status
-from rescind.model import Actor
+from rescind.model import Actor, Once, RequestKey
 from rescind.operation import Action, JobOutcome, Pinned, Rights, Wanted, Worked
 from rescind.selection import All, Column, Compare, Operator, Order, Selection, Source
 from rescind.store.protocol import Store
@@ -31,6 +31,7 @@ def pin(
     name: str = "s-1",
     skip: int = 0,
     rows_max: int | None = None,
+    once: Once[Pinned] | None = None,
 ) -> Pinned:
     return store.pin(
         name,
@@ -41,6 +42,7 @@ def pin(
         skip=skip,
         rows_max=rows_max,
         seconds=60,
+        once=once,
     )
 
 
@@ -177,6 +179,19 @@ def test_one_that_is_not_all_there_cannot_be_used(
     assert store.selection("s-1", USER.user_id) is None
     wanted = Wanted(id="o-1", action=Action.CANCEL, actor=USER)
     assert store.begin(wanted, "s-1") == "UNKNOWN"
+
+
+def test_one_that_loses_its_key_to_another_is_not_kept(
+    store: Store, make_store: Callable[[], Store]
+) -> None:
+    key = RequestKey(user_id=2, method="POST", path="/s", key="k", request_hash=b"h")
+    once: Once[Pinned] = Once(key, lambda pinned: f'"{pinned.id}"')
+    pin(store, once=once)
+    for number in range(limits.SELECTIONS_MAX + 1):
+        with pytest.raises(KeyTaken):
+            pin(make_store() if not number else store, name=f"t-{number}", once=once)
+    assert store.selection("t-1", USER.user_id) is None
+    assert pin(store, name="s-2").total == 0
 
 
 def test_a_filter_is_a_filter(store: Store) -> None:

@@ -13,10 +13,9 @@ import msgspec
 from rescind import limits
 from rescind.api.http import Context, Request, Text
 from rescind.api.shapes import COUNT, QUERY, SCHEMAS, TEXT, Schema, ref
-from rescind.operation import Action
+from rescind.operation import OUTCOME_CODES, Action
 from rescind.service.policy import Profile
 from rescind.wire.listing import HISTORY_STATUSES, MONITOR_STATUSES
-from rescind.wire.operations import OUTCOME_CODES
 
 _OPENAPI = "3.1.0"
 Operation = dict[str, Any]

@@ -6,13 +6,12 @@ from rescind import limits
 from rescind.api.http import Answer, Context, Request
 from rescind.api.idempotency import request_key
 from rescind.api.jobs import done
-from rescind.operation import Action
+from rescind.operation import OUTCOME_CODES, Action
 from rescind.service import operations as operating
 from rescind.service import selections as selecting
 from rescind.wire.envelope import Payload, success
 from rescind.wire.listing import Window, page_details, parse_window
 from rescind.wire.operations import (
-    OUTCOME_CODES,
     operation_of,
     outcome_of,
     parse_selection,

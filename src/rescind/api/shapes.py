@@ -11,9 +11,8 @@ from rescind import limits
 from rescind.api.versions import VERSIONS
 from rescind.lifecycle import Evidence, Move, Status
 from rescind.model import CancelCode, RerunCode, StartCode
-from rescind.operation import Action, OperationStatus
+from rescind.operation import OUTCOME_CODES, Action, OperationStatus
 from rescind.wire.error_types import ErrorType
-from rescind.wire.operations import OUTCOME_CODES
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -26,7 +26,7 @@ from rescind.service.policy import (
     readable_owner,
 )
 from rescind.service.rerun import rerunnable_owner
-from rescind.service.selections import not_found
+from rescind.service.selections import not_found, require_id
 from rescind.store.protocol import Store
 from rescind.wire.listing import Window
 
@@ -46,6 +46,7 @@ def begin(
     :func:`rescind.service.idempotency.answer` does.
     """
     _owner(caller, profile, action)
+    require_id(selection_id)
     wanted = Wanted(id=ids.opaque_id(), action=action, actor=caller.actor)
 
     def do(once: Once[Begun] | None) -> Begun:
@@ -73,6 +74,7 @@ def undo(
     when it is no cancel, too old or undone; and otherwise as :func:`begin` does.
     """
     _owner(caller, profile, Action.UNDO)
+    _require_id(operation_id)
     wanted = Wanted(id=ids.opaque_id(), action=Action.UNDO, actor=caller.actor)
     owner = _stoppable_owner(caller)
 
@@ -111,6 +113,7 @@ def stop(
     edit all jobs; and when it has ended.
     """
     owner = _stoppable_owner(caller)
+    _require_id(operation_id)
 
     def do(once: Once[OperationStatus | None] | None) -> OperationStatus | None:
         return store.stop(operation_id, owner=owner, once=once)
@@ -130,6 +133,7 @@ def operation(store: Store, caller: Caller, operation_id: str) -> Operation:
     """One operation: of the caller's, or of anybody's for who may read all jobs. Raises
     RequestRefused in the same words when there is none and when the caller may not read it.
     """
+    _require_id(operation_id)
     found = store.operation(operation_id, owner=readable_owner(caller))
     if found is None:
         raise _unknown(operation_id)
@@ -148,6 +152,7 @@ def outcomes(
     """What became of the jobs of an operation, those with ``code`` only, if given. Raises
     RequestRefused as :func:`operation` does.
     """
+    _require_id(operation_id)
     found = store.outcomes(
         operation_id,
         owner=readable_owner(caller),
@@ -197,6 +202,11 @@ def _begun(wanted: Wanted, begun: Begun) -> str:
             f"{limits.OPERATIONS_RUNNING_MAX} operations of yours go on; wait for one, or stop it",
         )
     return wanted.id
+
+
+def _require_id(operation_id: str) -> None:
+    if not ids.is_opaque(operation_id):
+        raise _unknown(operation_id)
 
 
 def _unknown(operation_id: str) -> RequestRefused:

@@ -1,6 +1,5 @@
 """Queries: what VQL asks for, as far as the caller may see it."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,8 +17,6 @@ from rescind.vql import tree
 from rescind.vql.parser import parse
 from rescind.vql.planner import Plan, Shown, like, plan, target_named
 from rescind.vql.targets import OURS, TARGETS, Field, Target
-
-_CURSOR_ID = re.compile(r"[0-9a-f-]{36}")
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -96,7 +93,7 @@ def page(
 
     Raises RequestRefused, INVALID_DATA, when nothing is kept of it any more.
     """
-    kept = store.cursor(cursor_id, caller.user.id) if _CURSOR_ID.fullmatch(cursor_id) else None
+    kept = store.cursor(cursor_id, caller.user.id) if ids.is_opaque(cursor_id) else None
     if kept is None:
         raise _not_kept()
     shape = msgspec.json.decode(kept.description, type=Shape)

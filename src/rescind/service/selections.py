@@ -76,10 +76,17 @@ def selection(store: Store, caller: Caller, selection_id: str) -> Pinned:
     """A selection of the caller's. Raises RequestRefused, in the same words when there is none,
     when it is somebody else's and when it has expired.
     """
+    require_id(selection_id)
     found = store.selection(selection_id, caller.user.id)
     if found is None:
         raise not_found(selection_id)
     return found
+
+
+def require_id(selection_id: str) -> None:
+    """Raises :func:`not_found` for what can be none."""
+    if not ids.is_opaque(selection_id):
+        raise not_found(selection_id)
 
 
 def not_found(selection_id: str) -> RequestRefused:

@@ -3,20 +3,13 @@
 from typing import Any
 
 from rescind.errors import RequestRefused
-from rescind.model import CancelCode, RerunCode, StartCode
-from rescind.operation import NOT_DONE, JobOutcome, Operation, Pinned
+from rescind.operation import JobOutcome, Operation, Pinned
 from rescind.wire.dates import format_instant
 from rescind.wire.envelope import Payload
 from rescind.wire.error_types import ErrorType
 from rescind.wire.json_text import read_object
 from rescind.wire.negotiation import Format, content_format
 from rescind.wire.text import BOM, decode_utf8, invalid, shown, unknown
-
-OUTCOME_CODES = [
-    *dict.fromkeys(str(code) for kind in (CancelCode, StartCode, RerunCode) for code in kind),
-    NOT_DONE,
-]
-"""Every code that an outcome can have, and INVALID_ID, which only items of requests have."""
 
 
 def parse_selection(body: bytes, content_type: str | None) -> str:

@@ -22,11 +22,11 @@ WHERE id = :id AND user_id = :user_id AND complete AND expires_at > moment();
 -- name: begin_operation
 -- An operation on a selection of this user's, unless they have as many running as one may.
 INSERT INTO operation (
-    id, action, status, selection_id, query, total, parts, created_by, created_at, ended_at,
+    id, action, status, selection_id, query, total, batches, created_by, created_at, ended_at,
     reason, request_id)
 SELECT
     :id, :action, CASE WHEN total = 0 THEN 'DONE' ELSE 'RUNNING' END, id, query, total,
-    (total + :part_jobs - 1) / :part_jobs, :user_id, moment(),
+    (total + :batch_jobs - 1) / :batch_jobs, :user_id, moment(),
     CASE WHEN total = 0 THEN moment() END, :reason, :request_id
 FROM selection
 WHERE id = :selection_id AND user_id = :user_id AND complete AND expires_at > moment()
@@ -39,11 +39,11 @@ RETURNING id;
 -- An operation that takes back the cancels of another, unless one does or did, or the user has as many
 -- running as one may.
 INSERT INTO operation (
-    id, action, status, undo_of, query, total, parts, created_by, created_at, ended_at, reason,
+    id, action, status, undo_of, query, total, batches, created_by, created_at, ended_at, reason,
     request_id)
 SELECT
     :id, 'undo', CASE WHEN :total = 0 THEN 'DONE' ELSE 'RUNNING' END, number, query, :total,
-    parts_done, :user_id, moment(), CASE WHEN :total = 0 THEN moment() END, :reason, :request_id
+    batches_done, :user_id, moment(), CASE WHEN :total = 0 THEN moment() END, :reason, :request_id
 FROM operation
 WHERE number = :undo_of
     AND (
@@ -67,7 +67,7 @@ SELECT * FROM operation WHERE number = :number FOR NO KEY UPDATE;
 -- name: go_on
 -- A batch was done, or the operation stopped.
 UPDATE operation SET
-    done = :done, parts_done = :parts_done, outcomes = :outcomes, status = :status,
+    done = :done, batches_done = :batches_done, outcomes = :outcomes, status = :status,
     ended_at = CASE WHEN :status <> 'RUNNING' THEN moment() END
 WHERE number = :number AND status = 'RUNNING'
 RETURNING number;

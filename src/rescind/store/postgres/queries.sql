@@ -187,6 +187,10 @@ SELECT {columns} FROM ({rows}) AS found WHERE id = ANY(:ids);
 -- The statements of this transaction may take so long.
 SELECT set_config('statement_timeout', :milliseconds, true);
 
+-- name: limit_wait
+-- The statements of this transaction may wait so long for what others hold.
+SELECT set_config('lock_timeout', :milliseconds, true);
+
 -- name: keep_cursor!
 -- The ids of a query that has more than one page.
 INSERT INTO query_cursor (id, user_id, description, ids, used_at)

@@ -87,6 +87,16 @@ class PostgresStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accou
                 raise RowsHeldError from error
 
     @contextmanager
+    def _write_waiting(self, seconds: float) -> Iterator[PostgresTransaction]:
+        with self._write() as transaction:
+            milliseconds = max(1, round(seconds * 1000))
+            transaction.rows("limit_wait", milliseconds=str(milliseconds))
+            try:
+                yield transaction
+            except errors.LockNotAvailable as error:
+                raise RowsHeldError from error
+
+    @contextmanager
     def _query(self, seconds: float) -> Iterator[PostgresTransaction]:
         with self._read() as transaction:
             _limit(transaction, seconds)

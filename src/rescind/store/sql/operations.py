@@ -1,7 +1,7 @@
-"""Operations: begun, worked off part by part, stopped, undone, read.
+"""Operations: begun, worked off batch by batch, stopped, undone, read.
 
-An operation's row says how far it has come; it is written in the transaction that does a part, so
-that whoever goes on with it, after whatever has happened, does each part once.
+An operation's row says how far it has come; it is written in the transaction that does a batch,
+so that whoever goes on with it, after whatever has happened, does each batch once.
 """
 
 from collections import Counter
@@ -33,9 +33,9 @@ from rescind.store.sql.packing import (
     pack_statuses,
 )
 from rescind.store.sql.rows import Row
-from rescind.store.sql.statements import Moved, Statements, Transaction
+from rescind.store.sql.statements import Moved, RowsHeldError, Statements, Transaction
 
-_PART = limits.SELECTION_PART_JOBS
+_BATCH = limits.OPERATION_BATCH_JOBS
 
 
 class Operations(Statements):
@@ -44,7 +44,7 @@ class Operations(Statements):
     def begin(self, wanted: Wanted, selection_id: str, *, once: Once[Begun] | None = None) -> Begun:
         with self._write() as transaction:
             keys.take(transaction, once)
-            asked = {"selection_id": selection_id, "part_jobs": _PART, "action": wanted.action}
+            asked = {"selection_id": selection_id, "batch_jobs": _BATCH, "action": wanted.action}
             begun = Begun.BEGUN
             if not transaction.rows("begin_operation", **_asked(wanted), **asked):
                 user_id = wanted.actor.user_id
@@ -102,11 +102,11 @@ class Operations(Statements):
     ) -> Worked:
         moved: Moved = []
         try:
-            with self._write() as transaction:
+            with self._write_waiting(limits.OPERATOR_WAIT_SECONDS) as transaction:
                 taken = transaction.rows("take_operation", number=number)
                 if taken:
                     moved = _work(transaction, taken[0], rights, leave_held=leave_held)
-        except _HeldError:
+        except RowsHeldError:
             return Worked.HELD
         self._wake(moved)
         return Worked.DONE if taken else Worked.NOTHING
@@ -145,10 +145,6 @@ class Operations(Statements):
         with self._write_once() as transaction:
             age = timedelta(seconds=age_seconds)
             return len(transaction.rows("prune_operations", age=age, limit=limit))
-
-
-class _HeldError(Exception):
-    """Somebody else holds jobs of a batch; nothing was done."""
 
 
 def _asked(wanted: Wanted) -> dict[str, object]:
@@ -194,7 +190,7 @@ def _work(
     *,
     leave_held: bool,
 ) -> Moved:
-    """Do the next part, and keep what became of it. Raises _HeldError unless ``leave_held``."""
+    """Do the next batch, and keep what became of it. Raises RowsHeldError unless ``leave_held``."""
     action = Action(operation["action"])
     [user] = transaction.rows("user", user_id=operation["created_by"])
     actor = Actor(
@@ -203,12 +199,12 @@ def _work(
         reason=operation["reason"],
         request_id=operation["request_id"],
     )
-    number = operation["parts_done"]
+    number = operation["batches_done"]
     ids = ids_of(transaction, operation, source_of(transaction, operation), number)
     allowed = rights(rows.to_user(user), action)
     moved, outcomes = act(transaction, action, ids, actor, allowed) if ids else ([], [])
     if not leave_held and any(one.code == CancelCode.RACE_CONDITION for one in outcomes):
-        raise _HeldError
+        raise RowsHeldError
     transaction.run(
         "keep_outcomes",
         operation=operation["number"],
@@ -217,9 +213,9 @@ def _work(
         statuses=pack_statuses(one.status for one in outcomes),
         new_ids=pack_new_ids([one.new_id for one in outcomes]),
     )
-    last = number + 1 == operation["parts"]
+    last = number + 1 == operation["batches"]
     status = OperationStatus.DONE if last else OperationStatus.RUNNING
-    done = {"done": operation["done"] + len(ids), "parts_done": number + 1}
+    done = {"done": operation["done"] + len(ids), "batches_done": number + 1}
     _go_on(transaction, operation, done, Counter(one.code for one in outcomes), status)
     return moved
 
@@ -235,7 +231,7 @@ def _go_on(
     transaction.rows(
         "go_on",
         number=operation["number"],
-        **{"done": operation["done"], "parts_done": operation["parts_done"], **done},
+        **{"done": operation["done"], "batches_done": operation["batches_done"], **done},
         outcomes=rows.to_json(dict(sorted(counted.items()))),
         status=status,
     )

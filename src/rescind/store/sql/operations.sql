@@ -30,6 +30,10 @@ ORDER BY {order} LIMIT :first;
 SELECT * FROM ({rows}) AS found WHERE {where}
 ORDER BY {order} LIMIT :rows_max OFFSET :skip -- if rows_max
 
+-- name: forget_selection!
+-- A selection that nobody has seen.
+DELETE FROM selection WHERE id = :id;
+
 -- name: keep_part!
 -- Some of the ids of a selection.
 INSERT INTO selection_part (selection_id, number, first_id, ids)
@@ -43,18 +47,18 @@ SELECT ids FROM selection_part WHERE selection_id = :selection_id AND number = :
 -- With which id each part of a selection begins.
 SELECT number, first_id FROM selection_part WHERE selection_id = :selection_id ORDER BY number;
 
--- name: part_codes
--- What became of the jobs of each part that was done.
-SELECT number, codes FROM operation_part WHERE operation = :operation ORDER BY number;
+-- name: batch_codes
+-- What became of the jobs of each batch that was done.
+SELECT number, codes FROM operation_batch WHERE operation = :operation ORDER BY number;
 
--- name: part_outcomes
--- What became of the jobs of one part, and where they stood.
-SELECT codes, statuses, new_ids FROM operation_part
+-- name: batch_outcomes
+-- What became of the jobs of one batch, and where they stood.
+SELECT codes, statuses, new_ids FROM operation_batch
 WHERE operation = :operation AND number = :number;
 
 -- name: keep_outcomes!
--- What became of the jobs of one part.
-INSERT INTO operation_part (operation, number, codes, statuses, new_ids)
+-- What became of the jobs of one batch.
+INSERT INTO operation_batch (operation, number, codes, statuses, new_ids)
 VALUES (:operation, :number, :codes, :statuses, :new_ids);
 
 -- name: running_operations

@@ -1,4 +1,4 @@
-"""What became of the jobs of operations: read from the parts that are done."""
+"""What became of the jobs of operations: read from the batches that are done."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -12,7 +12,7 @@ from rescind.store.sql.packing import code_byte, code_of, status_of, unpack_ids
 from rescind.store.sql.rows import Row
 from rescind.store.sql.statements import Transaction
 
-_PART = limits.SELECTION_PART_JOBS
+_PART, _BATCH = limits.SELECTION_PART_JOBS, limits.OPERATION_BATCH_JOBS
 _ACCEPTED, _NOT_DONE = code_byte(CancelCode.ACCEPTED), code_byte(NOT_DONE)
 
 
@@ -24,38 +24,43 @@ def source_of(transaction: Transaction, operation: Row) -> Row | None:
 
 
 def ids_of(transaction: Transaction, operation: Row, source: Row | None, number: int) -> list[int]:
-    """The jobs of one part of an operation, ascending: of its selection, or those of a part of
+    """The jobs of one batch of an operation, ascending: of its selection, or those of a batch of
     another operation whose cancel that had accepted.
     """
     if source is None:
-        selection_id = operation["selection_id"]
-        [part] = transaction.rows("part", selection_id=selection_id, number=number)
-        return unpack_ids(part["ids"])
-    [done] = transaction.rows("part_outcomes", operation=source["number"], number=number)
+        part, first = divmod(number * _BATCH, _PART)
+        return _part(transaction, operation, part)[first : first + _BATCH]
+    [done] = transaction.rows("batch_outcomes", operation=source["number"], number=number)
     return _accepted_of(ids_of(transaction, source, None, number), done["codes"])
 
 
+def _part(transaction: Transaction, operation: Row, number: int) -> list[int]:
+    """The jobs of one part of an operation's selection, ascending."""
+    selection_id = operation["selection_id"]
+    [part] = transaction.rows("part", selection_id=selection_id, number=number)
+    return unpack_ids(part["ids"])
+
+
 def _accepted_of(ids: Sequence[int], codes: bytes) -> list[int]:
-    """Those whose cancel was accepted."""
-    codes = bytes(codes)
-    return [job_id for job_id, code in zip(ids, codes, strict=True) if code == _ACCEPTED]
+    """Those whose cancel was accepted, of those that were judged."""
+    return [job_id for job_id, code in zip(ids, bytes(codes), strict=False) if code == _ACCEPTED]
 
 
 def _codes(transaction: Transaction, operation: Row) -> list[bytes]:
-    found = transaction.rows("part_codes", operation=operation["number"])
+    found = transaction.rows("batch_codes", operation=operation["number"])
     return [bytes(row["codes"]) for row in found]
 
 
 def _all_codes(transaction: Transaction, operation: Row, source: Row | None) -> list[bytes]:
-    """What became of the jobs of each part, a byte each; of a stopped operation, of all."""
+    """What became of the jobs of each batch, a byte each; of a stopped operation, of all."""
     codes = _codes(transaction, operation)
     if operation["status"] != OperationStatus.STOPPED:
         return codes
     if source is None:
-        left = range(len(codes) * _PART, operation["total"], _PART)
-        lengths = [min(_PART, operation["total"] - start) for start in left]
+        left = range(len(codes) * _BATCH, operation["total"], _BATCH)
+        lengths = [min(_BATCH, operation["total"] - start) for start in left]
     else:
-        lengths = [part.count(_ACCEPTED) for part in _codes(transaction, source)[len(codes) :]]
+        lengths = [batch.count(_ACCEPTED) for batch in _codes(transaction, source)[len(codes) :]]
     return [*codes, *(bytes([_NOT_DONE]) * length for length in lengths)]
 
 
@@ -86,7 +91,7 @@ def _outcomes(
     places: Sequence[int],
 ) -> Iterator[JobOutcome]:
     ids = ids_of(transaction, operation, source, number)
-    found = transaction.rows("part_outcomes", operation=operation["number"], number=number)
+    found = transaction.rows("batch_outcomes", operation=operation["number"], number=number)
     statuses = bytes(found[0]["statuses"]) if found else bytes(len(codes))
     new_ids = unpack_ids(found[0]["new_ids"]) if found and found[0]["new_ids"] else [0] * len(ids)
     for at in places:
@@ -117,16 +122,12 @@ def _going(transaction: Transaction, operation: Row, going: Sequence[int]) -> in
     if not going or not _accepted(operation):
         return 0
     starts = transaction.rows("part_starts", selection_id=operation["selection_id"])
-    by_part = _by_part(going, [row["first_id"] for row in starts][: operation["parts_done"]])
+    codes = b"".join(_codes(transaction, operation))
     count = 0
-    for number, ids in by_part.items():
-        [done] = transaction.rows("part_outcomes", operation=operation["number"], number=number)
-        codes = bytes(done["codes"])
-        of_part = ids_of(transaction, operation, None, number)
-        accepted = {
-            job_id for job_id, code in zip(of_part, codes, strict=True) if code == _ACCEPTED
-        }
-        count += len(accepted.intersection(ids))
+    for number, ids in _by_part(going, [row["first_id"] for row in starts]).items():
+        judged = codes[number * _PART : (number + 1) * _PART]
+        accepted = _accepted_of(_part(transaction, operation, number), judged)
+        count += len(set(accepted).intersection(ids))
     return count
 
 

@@ -57,6 +57,8 @@ def rerun_in(
     [found] = transaction.moves(AskedMove(Move.SUBMIT, actor, parameters, RERUN))
     new = {row["rerun_of"]: row["id"] for row in found}
     if missing := [job_id for job_id in wanted if job_id not in new]:
+        for job_id in missing:
+            del judged[job_id]  # it may have been deleted meanwhile
         for row in transaction.rows("judge_rerun", **{**asked, "ids": missing}):
             judged[row["id"]] = row
             codes[row["id"]] = _code(row, undo=undo)

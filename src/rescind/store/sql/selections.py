@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from rescind import limits
-from rescind.errors import TooManyFound, TooManyKept
+from rescind.errors import KeyTaken, TooManyFound, TooManyKept
 from rescind.lifecycle import Status
 from rescind.model import Once
 from rescind.operation import FirstJob, Pinned
@@ -70,11 +70,16 @@ class Selections(Statements):
         # In several transactions, so that they hold up nobody; it can be used after the last.
         for first in range(0, len(job_ids), _PART * limits.SELECTION_PARTS_AT_ONCE):
             self._keep_parts(selection_id, first, job_ids)
-        with self._write() as transaction:
-            keys.take(transaction, once)
-            [row] = transaction.rows("complete_selection", id=selection_id, age=_AGE)
-            pinned = found.pinned(selection_id, query, row["expires_at"])
-            keys.keep(transaction, once, pinned)
+        try:
+            with self._write() as transaction:
+                keys.take(transaction, once)
+                [row] = transaction.rows("complete_selection", id=selection_id, age=_AGE)
+                pinned = found.pinned(selection_id, query, row["expires_at"])
+                keys.keep(transaction, once, pinned)
+        except KeyTaken:
+            with self._write_once() as transaction:
+                transaction.run("forget_selection", id=selection_id)
+            raise
         return pinned
 
     def _keep_parts(self, selection_id: str, first: int, job_ids: Sequence[int]) -> None:

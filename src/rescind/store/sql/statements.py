@@ -149,6 +149,12 @@ class Statements(ABC):
         """
 
     @abstractmethod
+    def _write_waiting(self, seconds: float) -> AbstractContextManager[Transaction]:
+        """As ``_write``; raises RowsHeldError when a statement of it has waited so long for what
+        others hold.
+        """
+
+    @abstractmethod
     def _read(self) -> AbstractContextManager[Transaction]:
         """One consistent view of what is committed."""
 

@@ -2,7 +2,6 @@
 
 import queue
 import select
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import apsw
 from rescind import limits
 from rescind.errors import SchemaError, StoreUnavailable
 from rescind.store.sql import versions
+from rescind.store.sqlite.turns import Turns
 
 APPLICATION_ID = 0x52534344
 """What marks a file as Rescind's, in its header: RSCD."""
@@ -53,7 +53,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._write_lock = threading.Lock()
+        self._turns = Turns()
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
         for _ in range(limits.SQLITE_READERS_MAX):
             self._readers.put(None)
@@ -70,7 +70,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """A transaction that is on disk when this returns, or never was."""
-        with self._write_lock, translated():
+        with self._turns, translated():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -104,7 +104,7 @@ class Database:
             reader = self._readers.get()
             if reader is not None:
                 reader.close()
-        with self._write_lock:
+        with self._turns:
             self._writer.close()
 
     def _connect(self) -> apsw.Connection:

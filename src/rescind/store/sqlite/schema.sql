@@ -244,8 +244,8 @@ CREATE TABLE operation (
     query        TEXT NOT NULL,
     total        INTEGER NOT NULL,
     done         INTEGER NOT NULL DEFAULT 0,   -- jobs that were judged
-    parts        INTEGER NOT NULL,          -- how many those that it is done to have
-    parts_done   INTEGER NOT NULL DEFAULT 0,
+    batches      INTEGER NOT NULL,          -- how many it takes
+    batches_done INTEGER NOT NULL DEFAULT 0,
     outcomes     TEXT NOT NULL DEFAULT '{}',  -- JSON: how many jobs, by code
     created_by   INTEGER NOT NULL REFERENCES user_account (id),
     created_at   INTEGER NOT NULL,
@@ -266,10 +266,10 @@ CREATE INDEX operation_undone ON operation (undo_of) WHERE undo_of IS NOT NULL;
 CREATE UNIQUE INDEX operation_undo ON operation (undo_of)
 WHERE undo_of IS NOT NULL AND status <> 'STOPPED';
 
--- What became of a part, written with what was done.
-CREATE TABLE operation_part (
+-- What became of the jobs of a batch, written with what was done.
+CREATE TABLE operation_batch (
     operation INTEGER NOT NULL REFERENCES operation (number) ON DELETE CASCADE,
-    number    INTEGER NOT NULL,             -- of the part
+    number    INTEGER NOT NULL,             -- from 0
     codes     BLOB NOT NULL,               -- a byte each
     statuses  BLOB NOT NULL,               -- a byte each
     new_ids   BLOB,                        -- 8 bytes each; NULL: no job came of it

@@ -79,6 +79,8 @@ class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Account
     def _write_briefly(self, seconds: float) -> AbstractContextManager[SqliteTransaction]:  # noqa: ARG002
         return self._write()  # nobody holds rows here
 
+    _write_waiting = _write_briefly
+
     @contextmanager
     def _read(self) -> Iterator[SqliteTransaction]:
         with self._database.read() as connection:

@@ -103,19 +103,17 @@ class SqliteTransaction:
 
 
 def _read(cursor: apsw.Cursor) -> list[Row]:
-    found: list[Row] = []
-    readers: list[tuple[str, Callable[[Any], Any]]] = []
+    read: list[Row] = []
     for row in cursor:
-        if not readers:
+        if not read:
             columns = [column[0] for column in cursor.get_description()]
-            readers = [(column, _READERS.get(column, _as_it_is)) for column in columns]
-        found.append(
-            {
-                column: None if value is None else read(value)
-                for (column, read), value in zip(readers, row, strict=True)
-            }
-        )
-    return found
+            readers = [(column, _READERS[column]) for column in columns if column in _READERS]
+        values = dict(zip(columns, row, strict=True))
+        for column, reader in readers:
+            if values[column] is not None:
+                values[column] = reader(values[column])
+        read.append(values)
+    return read
 
 
 def _glob(pieces: Sequence[str]) -> str:
@@ -140,10 +138,6 @@ def _adapted(value: Any) -> Any:
         return value // timedelta(milliseconds=1)
     if isinstance(value, datetime):
         return to_milliseconds(value)
-    return value
-
-
-def _as_it_is(value: Any) -> Any:
     return value
 
 

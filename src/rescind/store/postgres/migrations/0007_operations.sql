@@ -41,8 +41,8 @@ CREATE TABLE operation (
     query        text NOT NULL,
     total        integer NOT NULL,
     done         integer NOT NULL DEFAULT 0,   -- jobs that were judged
-    parts        integer NOT NULL,          -- how many those that it is done to have
-    parts_done   integer NOT NULL DEFAULT 0,
+    batches      integer NOT NULL,          -- how many it takes
+    batches_done integer NOT NULL DEFAULT 0,
     outcomes     text NOT NULL DEFAULT '{}',  -- JSON: how many jobs, by code
     created_by   bigint NOT NULL REFERENCES user_account (id),
     created_at   timestamptz NOT NULL,
@@ -63,10 +63,10 @@ CREATE INDEX operation_undone ON operation (undo_of) WHERE undo_of IS NOT NULL;
 CREATE UNIQUE INDEX operation_undo ON operation (undo_of)
 WHERE undo_of IS NOT NULL AND status <> 'STOPPED';
 
--- What became of a part, written with what was done.
-CREATE TABLE operation_part (
+-- What became of the jobs of a batch, written with what was done.
+CREATE TABLE operation_batch (
     operation bigint NOT NULL REFERENCES operation (number) ON DELETE CASCADE,
-    number    integer NOT NULL,             -- of the part
+    number    integer NOT NULL,             -- from 0
     codes     bytea NOT NULL,               -- a byte each
     statuses  bytea NOT NULL,               -- a byte each
     new_ids   bytea,                        -- 8 bytes each; NULL: no job came of it
