@@ -39,6 +39,10 @@ OTHER = JobMetadata(name="other__c", processor="bench:other", title="Other")
 MEANT = Selection(where=Compare(Column.JOB_METADATA, Operator.EQ, WANTED.name))
 ALL = Rights(owner=None, running_allowed=True, hold_seconds=0)
 PART, SETTLED = limits.SELECTION_PART_JOBS, limits.LOOP_BATCH_JOBS_MAX
+BATCHES = {
+    "sqlite": limits.SQLITE_OPERATION_BATCH_JOBS,
+    "postgres": limits.POSTGRES_OPERATION_BATCH_JOBS,
+}
 
 _COLUMNS = (
     "job_metadata, title, status, method, priority, parameters, queue, processor, cancellable_in, "
@@ -58,10 +62,10 @@ class Raw:
         self._connection: Any
         if self._sqlite:
             self._connection = connect_sqlite(url.removeprefix("sqlite:///"))  # type: ignore[arg-type]
-            self._words = {"ids": "(SELECT value FROM json_each(?))", "now": "1764000000000"}
+            self._words = {"ids": "IN (SELECT value FROM json_each(?))", "now": "1764000000000"}
         else:
             self._connection = psycopg.connect(url, prepare_threshold=0)
-            self._words = {"ids": "(SELECT unnest(%s::bigint[]))", "now": "now()"}
+            self._words = {"ids": "= ANY(%s)", "now": "now()"}
 
     def multiply(self, times: int) -> None:
         """So many copies of each of the few jobs that are there."""
@@ -104,9 +108,9 @@ class Raw:
     def move(self, ids: Sequence[int], move: str, was: str, became: str, more: str = "") -> None:
         self.commit(
             f"UPDATE job SET status = '{became}', modified_by = 2, modified_at = {{now}} {more} "
-            f"WHERE id IN {{ids}} AND status = '{was}'",
+            f"WHERE id {{ids}} AND status = '{was}'",
             f"INSERT INTO job_event ({_EVENT}) SELECT id, '{move}', '{was}', '{became}', {{now}}, "
-            "2, 'user', 'a bench', 'r-1', 0 FROM job WHERE id IN {ids} ORDER BY id",
+            "2, 'user', 'a bench', 'r-1', 0 FROM job WHERE id {ids} ORDER BY id",
             ids=ids,
         )
 
@@ -115,9 +119,9 @@ class Raw:
         undo = "1" if self._sqlite else "true"
         self.commit(
             f"INSERT INTO job ({_COLUMNS}, rerun_of, undo) SELECT {copied}, id, {undo} FROM job "
-            "WHERE id IN {ids} ORDER BY id",
+            "WHERE id {ids} ORDER BY id",
             f"INSERT INTO job_event ({_EVENT}) SELECT id, 'submit', NULL, 'QUEUED', {{now}}, 2, "
-            "'user', 'a bench', 'r-1', 0 FROM job WHERE rerun_of IN {ids} ORDER BY id",
+            "'user', 'a bench', 'r-1', 0 FROM job WHERE rerun_of {ids} ORDER BY id",
             ids=ids,
         )
 
@@ -183,7 +187,8 @@ def measured(kind: str, jobs: int) -> list[list[object]]:
         found: list[int] = []
         row("pin", product, timed(lambda: found.extend(raw.pin())))
         assert store.begin(Wanted(id="o-1", action=Action.CANCEL, actor=WHO), "s-1") == "BEGUN"
-        cancelled = parts(found, PART, lambda ids: raw.move(ids, "cancel", "QUEUED", "CANCELLING"))
+        batch = BATCHES[kind]
+        cancelled = parts(found, batch, lambda ids: raw.move(ids, "cancel", "QUEUED", "CANCELLING"))
         row("cancel", *in_turns(operated(store), cancelled))
         operation = store.operation("o-1", owner=None)
         assert operation is not None
@@ -200,7 +205,7 @@ def measured(kind: str, jobs: int) -> list[list[object]]:
         row("settle", *in_turns(settle(), settled))
         wanted = Wanted(id="u-1", action=Action.UNDO, actor=WHO)
         assert store.undo(wanted, "o-1", owner=None) == "BEGUN"
-        row("undo", *in_turns(operated(store), parts(found, PART, raw.undo)))
+        row("undo", *in_turns(operated(store), parts(found, batch, raw.undo)))
         operation = store.operation("u-1", owner=None)
         assert operation is not None
         assert operation.outcomes == {"SUBMITTED": jobs}

@@ -50,8 +50,10 @@ CURSORS_MAX = 32
 SELECTION_JOBS_MAX, SELECTION_JOBS_SHOWN = 1_000_000, 20
 SELECTION_PART_JOBS = 1_000
 """In one row."""
-OPERATION_BATCH_JOBS = 250
-"""In one transaction: a cancel may have to wait for it. Parts are cut into whole batches."""
+SQLITE_OPERATION_BATCH_JOBS, POSTGRES_OPERATION_BATCH_JOBS = 250, 1_000
+"""In one transaction; parts can be divided by it. On SQLite every cancel may have to wait for it, on
+PostgreSQL that of one of its jobs.
+"""
 SELECTION_PARTS_AT_ONCE = 100
 """In one transaction."""
 SELECTION_SECONDS = 15 * 60

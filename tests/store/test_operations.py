@@ -26,6 +26,7 @@ from rescind.operation import (
 from rescind.selection import Column, OneOf, Selection
 from rescind.store.protocol import Store
 from rescind.store.sql import operations
+from rescind.store.sql.operations import Operations
 from store import harness
 from store.harness import USER
 
@@ -36,6 +37,8 @@ METADATA = harness.metadata()
 
 @pytest.fixture(autouse=True)
 def registered(store: Store) -> None:
+    assert isinstance(store, Operations)
+    store.operation_batch_jobs = 250
     assert store.add_user("bob", "hash", frozenset()) == BOB.user_id
     harness.register(store, METADATA)
 

@@ -34,6 +34,7 @@ LOCK = "SELECT 1 FROM job WHERE id = ANY(%s) FOR UPDATE"
 @pytest.fixture
 def store(postgres_url: str) -> Iterator[PostgresStore]:
     store = PostgresStore(postgres_url)
+    store.operation_batch_jobs = 250
     store.add_user("ada", "hash", frozenset())
     store.add_user("bob", "hash", frozenset())
     harness.register(store, METADATA)

@@ -22,11 +22,11 @@ WHERE id = :id AND user_id = :user_id AND complete AND expires_at > moment();
 -- name: begin_operation
 -- An operation on a selection of this user's, unless they have as many running as one may.
 INSERT INTO operation (
-    id, action, status, selection_id, query, total, batches, created_by, created_at, ended_at,
+    id, action, status, selection_id, query, total, batch_jobs, batches, created_by, created_at, ended_at,
     reason, request_id)
 SELECT
     :id, :action, CASE WHEN total = 0 THEN 'DONE' ELSE 'RUNNING' END, id, query, total,
-    (total + :batch_jobs - 1) / :batch_jobs, :user_id, moment(),
+    :batch_jobs, (total + :batch_jobs - 1) / :batch_jobs, :user_id, moment(),
     CASE WHEN total = 0 THEN moment() END, :reason, :request_id
 FROM selection
 WHERE id = :selection_id AND user_id = :user_id AND complete AND expires_at > moment()
@@ -39,11 +39,11 @@ RETURNING id;
 -- An operation that takes back the cancels of another, unless one does or did, or the user has as many
 -- running as one may.
 INSERT INTO operation (
-    id, action, status, undo_of, query, total, batches, created_by, created_at, ended_at, reason,
+    id, action, status, undo_of, query, total, batch_jobs, batches, created_by, created_at, ended_at, reason,
     request_id)
 SELECT
     :id, 'undo', CASE WHEN :total = 0 THEN 'DONE' ELSE 'RUNNING' END, number, query, :total,
-    batches_done, :user_id, moment(), CASE WHEN :total = 0 THEN moment() END, :reason, :request_id
+    batch_jobs, batches_done, :user_id, moment(), CASE WHEN :total = 0 THEN moment() END, :reason, :request_id
 FROM operation
 WHERE number = :undo_of
     AND (
@@ -58,10 +58,24 @@ SELECT 1 AS so FROM operation WHERE number = :number AND ended_at > moment() - C
 
 -- name: take_operation
 -- An operation that has more to do, to oneself until the transaction ends; none that somebody else has.
-SELECT * FROM operation WHERE number = :number AND status = 'RUNNING' FOR NO KEY UPDATE SKIP LOCKED;
+-- With it, whose it is and which jobs are next: the part of the selection that has them and, of an undo,
+-- what became of their cancel.
+SELECT
+    operation.*, user_account.id AS user_id, name, permissions, active, selection_part.ids,
+    operation_batch.codes
+FROM operation
+JOIN user_account ON user_account.id = operation.created_by
+LEFT JOIN operation AS source ON source.number = operation.undo_of
+LEFT JOIN selection_part
+    ON selection_part.selection_id = coalesce(operation.selection_id, source.selection_id)
+    AND selection_part.number = operation.batches_done * operation.batch_jobs / :part_jobs
+LEFT JOIN operation_batch
+    ON operation_batch.operation = source.number
+    AND operation_batch.number = operation.batches_done
+WHERE operation.number = :number AND operation.status = 'RUNNING' FOR NO KEY UPDATE OF operation SKIP LOCKED;
 
 -- name: hold_operation
--- The same, whatever it has to do, and however long somebody else has it.
+-- An operation, to oneself, however long somebody else has it.
 SELECT * FROM operation WHERE number = :number FOR NO KEY UPDATE;
 
 -- name: go_on

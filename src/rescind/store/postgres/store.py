@@ -29,6 +29,8 @@ class PostgresStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accou
     wake-ups of this process to the others, when something drives it.
     """
 
+    operation_batch_jobs = limits.POSTGRES_OPERATION_BATCH_JOBS
+
     def __init__(self, url: str, *, lease_seconds: float = limits.LEASE_SECONDS_DEFAULT) -> None:
         super().__init__()
         self._database = Database(url)

@@ -25,7 +25,7 @@ from rescind.operation import (
 from rescind.store.protocol import Channel
 from rescind.store.sql import keys, rows
 from rescind.store.sql.batches import act
-from rescind.store.sql.outcomes import ids_of, page, source_of, told
+from rescind.store.sql.outcomes import accepted_of, batch_of, page, told
 from rescind.store.sql.packing import (
     code_byte,
     pack_codes,
@@ -35,16 +35,21 @@ from rescind.store.sql.packing import (
 from rescind.store.sql.rows import Row
 from rescind.store.sql.statements import Moved, RowsHeldError, Statements, Transaction
 
-_BATCH = limits.OPERATION_BATCH_JOBS
-
 
 class Operations(Statements):
     """See :class:`rescind.store.protocol.OperationStore`."""
 
+    operation_batch_jobs: int
+    """Of new operations: how many jobs a batch has."""
+
     def begin(self, wanted: Wanted, selection_id: str, *, once: Once[Begun] | None = None) -> Begun:
         with self._write() as transaction:
             keys.take(transaction, once)
-            asked = {"selection_id": selection_id, "batch_jobs": _BATCH, "action": wanted.action}
+            asked = {
+                "selection_id": selection_id,
+                "batch_jobs": self.operation_batch_jobs,
+                "action": wanted.action,
+            }
             begun = Begun.BEGUN
             if not transaction.rows("begin_operation", **_asked(wanted), **asked):
                 user_id = wanted.actor.user_id
@@ -103,7 +108,8 @@ class Operations(Statements):
         moved: Moved = []
         try:
             with self._write_waiting(limits.OPERATOR_WAIT_SECONDS) as transaction:
-                taken = transaction.rows("take_operation", number=number)
+                part = limits.SELECTION_PART_JOBS
+                taken = transaction.rows("take_operation", number=number, part_jobs=part)
                 if taken:
                     moved = _work(transaction, taken[0], rights, leave_held=leave_held)
         except RowsHeldError:
@@ -192,7 +198,6 @@ def _work(
 ) -> Moved:
     """Do the next batch, and keep what became of it. Raises RowsHeldError unless ``leave_held``."""
     action = Action(operation["action"])
-    [user] = transaction.rows("user", user_id=operation["created_by"])
     actor = Actor(
         user_id=operation["created_by"],
         by="user",
@@ -200,8 +205,10 @@ def _work(
         request_id=operation["request_id"],
     )
     number = operation["batches_done"]
-    ids = ids_of(transaction, operation, source_of(transaction, operation), number)
-    allowed = rights(rows.to_user(user), action)
+    ids = batch_of(operation, number, operation["ids"])
+    if action is Action.UNDO:
+        ids = accepted_of(ids, operation["codes"])
+    allowed = rights(rows.to_user({**operation, "id": operation["user_id"]}), action)
     moved, outcomes = act(transaction, action, ids, actor, allowed) if ids else ([], [])
     if not leave_held and any(one.code == CancelCode.RACE_CONDITION for one in outcomes):
         raise RowsHeldError

@@ -90,7 +90,3 @@ SELECT * FROM operation WHERE number = :number;
 -- name: cancelling_ids
 -- All jobs that have yet to stop.
 SELECT id FROM job WHERE status = 'CANCELLING' ORDER BY id;
-
--- name: user
--- A user by their id.
-SELECT id, name, permissions, active FROM user_account WHERE id = :user_id;

@@ -12,36 +12,44 @@ from rescind.store.sql.packing import code_byte, code_of, status_of, unpack_ids
 from rescind.store.sql.rows import Row
 from rescind.store.sql.statements import Transaction
 
-_PART, _BATCH = limits.SELECTION_PART_JOBS, limits.OPERATION_BATCH_JOBS
+_PART = limits.SELECTION_PART_JOBS
 _ACCEPTED, _NOT_DONE = code_byte(CancelCode.ACCEPTED), code_byte(NOT_DONE)
 
 
-def source_of(transaction: Transaction, operation: Row) -> Row | None:
+def _source(transaction: Transaction, operation: Row) -> Row | None:
     """The operation whose cancels one takes back, if it does that."""
     if operation["undo_of"] is None:
         return None
     return transaction.rows("source", number=operation["undo_of"])[0]
 
 
-def ids_of(transaction: Transaction, operation: Row, source: Row | None, number: int) -> list[int]:
+def _ids(transaction: Transaction, operation: Row, source: Row | None, number: int) -> list[int]:
     """The jobs of one batch of an operation, ascending: of its selection, or those of a batch of
     another operation whose cancel that had accepted.
     """
     if source is None:
-        part, first = divmod(number * _BATCH, _PART)
-        return _part(transaction, operation, part)[first : first + _BATCH]
+        part = number * operation["batch_jobs"] // _PART
+        return batch_of(operation, number, _part(transaction, operation, part))
     [done] = transaction.rows("batch_outcomes", operation=source["number"], number=number)
-    return _accepted_of(ids_of(transaction, source, None, number), done["codes"])
+    return accepted_of(_ids(transaction, source, None, number), done["codes"])
 
 
-def _part(transaction: Transaction, operation: Row, number: int) -> list[int]:
-    """The jobs of one part of an operation's selection, ascending."""
+def _part(transaction: Transaction, operation: Row, number: int) -> bytes:
+    """One part of an operation's selection, packed."""
     selection_id = operation["selection_id"]
     [part] = transaction.rows("part", selection_id=selection_id, number=number)
-    return unpack_ids(part["ids"])
+    ids: bytes = part["ids"]
+    return ids
 
 
-def _accepted_of(ids: Sequence[int], codes: bytes) -> list[int]:
+def batch_of(operation: Row, number: int, part: bytes) -> list[int]:
+    """The jobs of one batch, of the part that has them."""
+    size = operation["batch_jobs"]
+    first = number * size % _PART
+    return unpack_ids(part)[first : first + size]
+
+
+def accepted_of(ids: Sequence[int], codes: bytes) -> list[int]:
     """Those whose cancel was accepted, of those that were judged."""
     return [job_id for job_id, code in zip(ids, bytes(codes), strict=False) if code == _ACCEPTED]
 
@@ -57,8 +65,9 @@ def _all_codes(transaction: Transaction, operation: Row, source: Row | None) -> 
     if operation["status"] != OperationStatus.STOPPED:
         return codes
     if source is None:
-        left = range(len(codes) * _BATCH, operation["total"], _BATCH)
-        lengths = [min(_BATCH, operation["total"] - start) for start in left]
+        batch, total = operation["batch_jobs"], operation["total"]
+        left = range(len(codes) * batch, total, batch)
+        lengths = [min(batch, total - start) for start in left]
     else:
         lengths = [batch.count(_ACCEPTED) for batch in _codes(transaction, source)[len(codes) :]]
     return [*codes, *(bytes([_NOT_DONE]) * length for length in lengths)]
@@ -68,7 +77,7 @@ def page(
     transaction: Transaction, operation: Row, wanted: int | None, limit: int, offset: int
 ) -> Iterator[JobOutcome]:
     """The outcomes with a code, or all, from ``offset`` on, ascending by id."""
-    source = source_of(transaction, operation)
+    source = _source(transaction, operation)
     for number, codes in enumerate(_all_codes(transaction, operation, source)):
         count = len(codes) if wanted is None else codes.count(wanted)
         if offset >= count:
@@ -90,7 +99,7 @@ def _outcomes(
     codes: bytes,
     places: Sequence[int],
 ) -> Iterator[JobOutcome]:
-    ids = ids_of(transaction, operation, source, number)
+    ids = _ids(transaction, operation, source, number)
     found = transaction.rows("batch_outcomes", operation=operation["number"], number=number)
     statuses = bytes(found[0]["statuses"]) if found else bytes(len(codes))
     new_ids = unpack_ids(found[0]["new_ids"]) if found and found[0]["new_ids"] else [0] * len(ids)
@@ -126,7 +135,7 @@ def _going(transaction: Transaction, operation: Row, going: Sequence[int]) -> in
     count = 0
     for number, ids in _by_part(going, [row["first_id"] for row in starts]).items():
         judged = codes[number * _PART : (number + 1) * _PART]
-        accepted = _accepted_of(_part(transaction, operation, number), judged)
+        accepted = accepted_of(unpack_ids(_part(transaction, operation, number)), judged)
         count += len(set(accepted).intersection(ids))
     return count
 

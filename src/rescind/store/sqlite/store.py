@@ -29,6 +29,8 @@ from rescind.store.sqlite.transaction import SqliteTransaction
 class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
+    operation_batch_jobs = limits.SQLITE_OPERATION_BATCH_JOBS
+
     def __init__(self, path: Path, clock: Clock) -> None:
         super().__init__()
         self._database = Database(path)

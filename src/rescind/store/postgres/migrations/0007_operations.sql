@@ -41,7 +41,8 @@ CREATE TABLE operation (
     query        text NOT NULL,
     total        integer NOT NULL,
     done         integer NOT NULL DEFAULT 0,   -- jobs that were judged
-    batches      integer NOT NULL,          -- how many it takes
+    batch_jobs   integer NOT NULL,          -- how many a batch has: whole batches make a part
+    batches      integer NOT NULL,
     batches_done integer NOT NULL DEFAULT 0,
     outcomes     text NOT NULL DEFAULT '{}',  -- JSON: how many jobs, by code
     created_by   bigint NOT NULL REFERENCES user_account (id),

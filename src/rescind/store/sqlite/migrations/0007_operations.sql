@@ -41,7 +41,8 @@ CREATE TABLE operation (
     query        TEXT NOT NULL,
     total        INTEGER NOT NULL,
     done         INTEGER NOT NULL DEFAULT 0,   -- jobs that were judged
-    batches      INTEGER NOT NULL,          -- how many it takes
+    batch_jobs   INTEGER NOT NULL,          -- how many a batch has: whole batches make a part
+    batches      INTEGER NOT NULL,
     batches_done INTEGER NOT NULL DEFAULT 0,
     outcomes     TEXT NOT NULL DEFAULT '{}',  -- JSON: how many jobs, by code
     created_by   INTEGER NOT NULL REFERENCES user_account (id),
