@@ -50,9 +50,9 @@ CURSORS_MAX = 32
 SELECTION_JOBS_MAX, SELECTION_JOBS_SHOWN = 1_000_000, 20
 SELECTION_PART_JOBS = 1_000
 """In one row."""
-SQLITE_OPERATION_BATCH_JOBS, POSTGRES_OPERATION_BATCH_JOBS = 250, 1_000
-"""In one transaction; parts can be divided by it. On SQLite every cancel may have to wait for it, on
-PostgreSQL that of one of its jobs.
+SQLITE_OPERATION_BATCH_JOBS, POSTGRES_OPERATION_BATCH_JOBS = 250, 500
+"""In one transaction; parts can be divided by it. On SQLite every cancel may have to wait for it,
+on PostgreSQL that of one of its jobs.
 """
 SELECTION_PARTS_AT_ONCE = 100
 """In one transaction."""

@@ -1,7 +1,8 @@
 """Selections: the ids of exactly the jobs that a query means at one moment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -11,10 +12,11 @@ from rescind.errors import KeyTaken, TooManyFound, TooManyKept
 from rescind.lifecycle import Status
 from rescind.model import Once
 from rescind.operation import FirstJob, Pinned
-from rescind.selection import Selection
+from rescind.selection import Selection, Source
 from rescind.store.sql import filters, keys, rows
 from rescind.store.sql.packing import pack_ids
 from rescind.store.sql.queries import rows_of
+from rescind.store.sql.rows import Row
 from rescind.store.sql.statements import Statements, Transaction, with_pieces
 
 _AGE = timedelta(seconds=limits.SELECTION_SECONDS)
@@ -127,12 +129,28 @@ def _find(
     total = sum(statuses.values())
     if total > limits.SELECTION_JOBS_MAX:
         raise TooManyFound(total)
-    most = limits.SELECTION_JOBS_SHOWN
-    first = transaction.composed("first_meant", pieces, **asked, first=most)
+    job_ids = transaction.numbers("meant_ids", pieces, **asked)
+    first = _first(transaction, meant, pieces, asked, job_ids[: limits.SELECTION_JOBS_SHOWN])
     found = _Found(
         total=total,
         left_out=sum(row["left_out"] for row in counts),
         statuses={status: count for status, count in statuses.items() if count},
         first=[FirstJob(**{**row, "status": Status(row["status"])}) for row in first],
     )
-    return found, transaction.numbers("meant_ids", pieces, **asked)
+    return found, job_ids
+
+
+def _first(
+    transaction: Transaction,
+    meant: Selection,
+    pieces: Mapping[str, str],
+    asked: Mapping[str, Any],
+    least: Sequence[int],
+) -> Sequence[Row]:
+    """The first jobs in the order of the query; with none, those with the ``least`` ids."""
+    if meant.order:
+        most = limits.SELECTION_JOBS_SHOWN
+        return transaction.composed("first_meant", pieces, **asked, first=most)
+    shown = {"rows": transaction.text(Source.JOBS), "columns": "id, title, status"}
+    found = transaction.composed("selected_again", shown, ids=list(least))
+    return sorted(found, key=lambda row: int(row["id"]))

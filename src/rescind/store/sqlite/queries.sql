@@ -31,7 +31,7 @@ ORDER BY key
 ON CONFLICT (job_metadata, unique_key)
     WHERE unique_key IS NOT NULL AND status IN ('SCHEDULED', 'QUEUEING', 'QUEUED', 'RUNNING')
     DO NOTHING
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: rerun
 -- submit, of jobs that are there already: their names, parameters, titles and priorities, all else from
@@ -55,7 +55,7 @@ WHERE old.id IN (SELECT value FROM json_each(:ids))
     AND (old.finished_at IS NOT NULL OR :undo AND old.status = 'CANCELLING')
 ORDER BY old.id
 ON CONFLICT DO NOTHING
-RETURNING id, previous_status, status, attempt, evidence, rerun_of;
+RETURNING id, status, rerun_of;
 
 -- name: start
 -- start: scheduled jobs run now; with a hold they wait in QUEUEING first.
@@ -68,7 +68,7 @@ UPDATE job SET
     modified_by = :user_id, modified_at = :now
 WHERE id IN (SELECT value FROM json_each(:ids))
     AND status = 'SCHEDULED' AND (:owner IS NULL OR created_by = :owner)
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: stage
 -- stage: scheduled jobs whose time has come.
@@ -79,7 +79,7 @@ WHERE id IN (
     SELECT id FROM job WHERE status = 'SCHEDULED' AND run_at <= :now
     ORDER BY run_at, id LIMIT :limit)
     AND status = 'SCHEDULED'
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: queue
 -- queue: jobs whose start hold has passed.
@@ -90,7 +90,7 @@ WHERE id IN (
     SELECT id FROM job WHERE status = 'QUEUEING' AND held_until <= :now
     ORDER BY held_until, id LIMIT :limit)
     AND status = 'QUEUEING'
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: claim
 -- claim: the first queued jobs, by priority, run date and id, that this worker can run.
@@ -120,7 +120,7 @@ UPDATE job SET
 FROM json_each(:ends) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.status = 'RUNNING' AND job.worker = :worker
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: retry
 -- retry: runs whose code raised, to be tried again later.
@@ -133,7 +133,7 @@ UPDATE job SET
 FROM json_each(:retries) AS e
 WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.status = 'RUNNING' AND job.worker = :worker
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: rescue
 -- rescue: running jobs that were given back, or whose lease is over. What was certainly not started is
@@ -185,7 +185,7 @@ WHERE id IN (SELECT value FROM json_each(:ids))
             AND instr(cancellable_in, '"' || status || '"') > 0)
     AND (status <> 'RUNNING' OR :running_allowed)
     AND (:owner IS NULL OR created_by = :owner)
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: settle
 -- settle: the one way out of CANCELLING. A job settles when it holds no worker (it never ran, or
@@ -202,7 +202,7 @@ WHERE id IN (
         AND (worker IS NULL OR evidence IS NOT NULL OR lease_expires_at <= :now)
     ORDER BY id LIMIT :limit)
     AND status = 'CANCELLING'
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: miss
 -- miss: occurrences that were found too late.
@@ -210,7 +210,7 @@ UPDATE job SET
     previous_status = status, status = 'MISSED_SCHEDULE', finished_at = :now,
     modified_by = :user_id, modified_at = :now
 WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'SCHEDULED'
-RETURNING id, previous_status, status, attempt, evidence;
+RETURNING id, status;
 
 -- name: fail
 -- fail: due jobs whose name no live worker has known for so long, nor, of the version before, their
@@ -258,18 +258,16 @@ WHERE id IN (
 RETURNING *;
 
 -- name: record!
--- The events of the rows that a move returned. What ended an attempt, or kept it from ever being
--- made, says why; on the row it stands only until the next attempt.
+-- The events of the rows that a move has just moved. What ended an attempt, or kept it from ever
+-- being made, says why; on the row it stands only until the next attempt.
 INSERT INTO job_event (
     job_id, move, from_status, to_status, at, user_id, by, reason, request_id, attempt, evidence,
     error)
 SELECT
-    value ->> 0, :move, value ->> 1, value ->> 2, :now, :user_id, :by, :reason, :request_id,
-    value ->> 3, value ->> 4,
-    CASE WHEN :move IN ('finish', 'retry', 'rescue', 'fail')
-        THEN (SELECT error FROM job WHERE id = value ->> 0) END
-FROM json_each(:moved)
-ORDER BY key;
+    id, :move, previous_status, status, :now, :user_id, :by, :reason, :request_id, attempt,
+    evidence, CASE WHEN :move IN ('finish', 'retry', 'rescue', 'fail') THEN error END
+FROM job WHERE id IN (SELECT value FROM json_each(:moved))
+ORDER BY id;
 
 -- name: release
 -- What runs that stopped without an ending are given back with. Not a move: afterwards settle

@@ -29,10 +29,6 @@ def sql(name: str) -> str:
     return str(getattr(_queries(), name).sql)
 
 
-_RECORDED = ("id", "previous_status", "status", "attempt", "evidence")
-"""What ``record`` takes of a row that a move moved, in this order."""
-
-
 class SqliteTransaction:
     """See :class:`rescind.store.sql.statements.Transaction`. Sets travel as JSON, lengths of
     time and instants as milliseconds; the whole transaction happens at one instant, ``:now``.
@@ -54,7 +50,7 @@ class SqliteTransaction:
             self._execute(
                 "record",
                 move=asked.move,
-                moved=[[row[column] for column in _RECORDED] for row in found],
+                moved=[row["id"] for row in found],
                 user_id=actor.user_id,
                 by=actor.by,
                 reason=actor.reason,
