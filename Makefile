@@ -26,6 +26,7 @@ prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: abo
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
 	DAEMONS=1000 FORK_LOOPS=100 POOLS=200 $(BIN)/pytest -s tests/engines/test_apart.py
 	STOPS=200 $(BIN)/pytest -s tests/process/test_stops.py
+	OPERATION_KILLS=20 $(BIN)/pytest -s tests/process/test_operations_killed.py
 	STORM_SECONDS=300 $(BIN)/pytest -s tests/process/test_storm.py
 	DESCRIPTION_EDGES=1 $(BIN)/pytest -s tests/api/test_description.py
 	GROWTH_JOBS=1000000 $(BIN)/pytest -s tests/store/test_growth.py
@@ -33,6 +34,7 @@ prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: abo
 
 bench: $(VENV)/dev ## what everything costs, beside its floor; writes bench/results.md, about an hour
 	$(BIN)/python bench/results.py
+	$(BIN)/python bench/operations.py
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork

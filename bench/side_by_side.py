@@ -21,7 +21,7 @@ STORES = ("sqlite", "postgres")
 @contextmanager
 def empty_database(store: str) -> Iterator[str]:
     """The URL of a migrated database on a disk."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
         if store == "sqlite":
             path = Path(folder) / "bench.db"
             migrate(path)

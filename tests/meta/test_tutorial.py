@@ -8,14 +8,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+SAID = {
+    "tutorial.md": (
+        7,
+        '{"responseStatus":"SUCCESS","data":{"id":2}}',
+        "Job [1] is not found in QUEUED or QUEUEING state",
+        "[after cancel] Closing the file",
+    ),
+    "taking-back.md": (
+        8,
+        '"total":10000,"left_out":0,"statuses":{"SCHEDULED":10000}',
+        '"done":10000,"stopped":10000,"outcomes":{"ACCEPTED":10000}',
+        '{"id":10000,"code":"ACCEPTED","status":"CANCELLING"}',
+        '"outcomes":{"SUBMITTED":10000}',
+        "is being undone, or was undone already",
+        '"stopped":5000',
+    ),
+}
+"""How many blocks of commands a page has, and what they say."""
 
 
-def test_every_block_of_the_tutorial_works(tmp_path: Path) -> None:
-    blocks = re.findall(
-        r"^```(\w+) ?(\S*)\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL
-    )
-    assert [kind for kind, _, _ in blocks].count("sh") == 7
+@pytest.mark.parametrize("page", SAID)
+def test_every_block_of_a_tutorial_works(tmp_path: Path, page: str) -> None:
+    text = (DOCS / page).read_text()
+    blocks = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    count, *expected = SAID[page]
+    assert [kind for kind, _, _ in blocks].count("sh") == count
     for kind, name, text in blocks:
         if kind == "python":
             (tmp_path / name).write_text(text)
@@ -36,6 +57,5 @@ def test_every_block_of_the_tutorial_works(tmp_path: Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)  # the service, where a block has failed
     assert shell.returncode == 0, said
-    assert '{"responseStatus":"SUCCESS","data":{"id":2}}' in said
-    assert "Job [1] is not found in QUEUED or QUEUEING state" in said
-    assert "[after cancel] Closing the file" in said
+    for words in expected:
+        assert str(words) in said

@@ -20,10 +20,13 @@ from rescind.lifecycle import Evidence, Status
 from rescind.model import Actor, Job, Registration, RunEnd, RunRef, RunRelease
 from rescind.runtime.canceller import Canceller
 from rescind.runtime.loop import Loop
+from rescind.runtime.operator import Operator
 from rescind.runtime.pruner import Pruner
 from rescind.runtime.rescuer import Rescuer
 from rescind.runtime.scheduler import Scheduler
 from rescind.runtime.stopper import Stopper
+from rescind.service.operations import rights
+from rescind.service.policy import Profile
 from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
 from rescind.store.sqlite.migration import migrate
@@ -164,6 +167,7 @@ def test_a_loop_that_finds_nothing_reads_next_to_nothing(full: Counted) -> None:
         Canceller(store),
         Stopper(store, engine, worker_id=WORKER.by),
         Pruner(store, retention_days=3650),
+        Operator(store, rights(Profile.OPEN)),
     ]
     for loop in loops:
         assert full.reads(loop.step) <= READS_MAX, loop.name

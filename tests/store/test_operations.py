@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from random import Random
+from threading import Barrier, Event
 
 import pytest
 
+from processes import HANG_SECONDS
 from rescind import limits
-from rescind.lifecycle import CANCELLABLE, FINAL, Status
-from rescind.model import Actor, User
+from rescind.lifecycle import CANCELLABLE, FINAL, Evidence, Status
+from rescind.model import Actor, RunEnd, RunRef, RunRelease, User
 from rescind.operation import (
     NOBODY,
     NOT_DONE,
@@ -436,6 +438,52 @@ def test_of_many_who_work_at_once_each_batch_is_done_once(
     assert read(store).outcomes == {"ACCEPTED": 3000}
     for job_id in ids[::250]:
         assert [event.move for event in store.events(job_id)] == ["submit", "cancel"]
+
+
+def test_amid_everything_else_accepted_means_that_this_operation_cancelled_it(
+    make_store: Callable[[], Store], store: Store
+) -> None:
+    """Others claim, finish, give back, rescue and cancel the same jobs at the same time."""
+    ids = submit(store, 1500)
+    begin(store, ids, user=BOB)
+    over = Event()
+
+    def until_over(act: Callable[[Store], object]) -> None:
+        other = make_store()
+        while not over.is_set():
+            act(other)
+
+    def run_some(other: Store) -> None:
+        other.lease(harness.WORKER.by)
+        claimed = other.claim(harness.WORKER, names=[METADATA.name], limit=9)
+        runs = [RunRef(job.id, job.attempt) for job in claimed]
+        other.finish(harness.WORKER, [ended(run) for run in runs[:3]])
+        killed = [RunRelease(run=run, evidence=Evidence.KILLED) for run in runs[3:6]]
+        other.release(harness.WORKER.by, killed)
+
+    chosen = Random(7)
+    acts: list[Callable[[Store], object]] = [
+        run_some,
+        lambda other: other.rescue(harness.SYSTEM, limit=50),
+        lambda other: other.cancel(chosen.sample(ids, 5), USER, running_allowed=True, owner=None),
+        lambda other: other.settle(harness.SYSTEM, limit=50),
+    ]
+    with ThreadPoolExecutor(len(acts)) as pool:
+        others = [pool.submit(until_over, act) for act in acts]
+        while store.running_operations(limit=1):
+            operate(store, leave_held=True)
+        over.set()
+        for other in others:
+            other.result(HANG_SECONDS)
+    for job_id, code in codes(store).items():
+        by = [event.user_id for event in store.events(job_id) if event.move == "cancel"]
+        assert (by == [BOB.user_id]) is (code == "ACCEPTED"), (job_id, code)
+        assert len(by) <= 1
+    assert set(codes(store)) == set(ids)
+
+
+def ended(run: RunRef) -> RunEnd:
+    return RunEnd(run=run, status=Status.SUCCESS, evidence=Evidence.STOPPED_ITSELF)
 
 
 # Keeping

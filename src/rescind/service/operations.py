@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+import structlog
+
 from rescind import ids, limits
 from rescind.errors import RequestRefused
 from rescind.model import Once, RequestKey, User
@@ -30,6 +32,8 @@ from rescind.service.selections import not_found, require_id
 from rescind.store.protocol import Store
 from rescind.wire.listing import Window
 
+_log = structlog.get_logger()
+
 
 def begin(
     store: Store,
@@ -50,7 +54,9 @@ def begin(
     wanted = Wanted(id=ids.opaque_id(), action=action, actor=caller.actor)
 
     def do(once: Once[Begun] | None) -> Begun:
-        return store.begin(wanted, selection_id, once=once)
+        begun = store.begin(wanted, selection_id, once=once)
+        _tell(wanted, begun, selection_id=selection_id)
+        return begun
 
     def judge(begun: Begun) -> str:
         if begun is Begun.UNKNOWN:
@@ -79,7 +85,9 @@ def undo(
     owner = _stoppable_owner(caller)
 
     def do(once: Once[Begun] | None) -> Begun:
-        return store.undo(wanted, operation_id, owner=owner, once=once)
+        begun = store.undo(wanted, operation_id, owner=owner, once=once)
+        _tell(wanted, begun, undo_of=operation_id)
+        return begun
 
     def judge(begun: Begun) -> str:
         if begun is Begun.UNKNOWN:
@@ -116,7 +124,12 @@ def stop(
     _require_id(operation_id)
 
     def do(once: Once[OperationStatus | None] | None) -> OperationStatus | None:
-        return store.stop(operation_id, owner=owner, once=once)
+        before = store.stop(operation_id, owner=owner, once=once)
+        if before is OperationStatus.RUNNING:
+            user_id, request_id = caller.user.id, caller.request_id
+            what = "an operation was stopped"
+            _log.info(what, operation_id=operation_id, user_id=user_id, request_id=request_id)
+        return before
 
     def judge(before: OperationStatus | None) -> str:
         if before is None:
@@ -193,6 +206,20 @@ def _owner(caller: Caller, profile: Profile, action: Action) -> int | None:
 def _stoppable_owner(caller: Caller) -> int | None:
     """Whose operations the caller may stop and undo."""
     return None if caller.may(Permission.JOBS_EDIT) else caller.user.id
+
+
+def _tell(wanted: Wanted, begun: Begun, **of_what: str) -> None:
+    """One line in the service's log for an operation that was begun."""
+    if begun is Begun.BEGUN:
+        _log.info(
+            "an operation was begun",
+            operation_id=wanted.id,
+            action=wanted.action,
+            **of_what,
+            user_id=wanted.actor.user_id,
+            request_id=wanted.actor.request_id,
+            reason=wanted.actor.reason,
+        )
 
 
 def _begun(wanted: Wanted, begun: Begun) -> str:
