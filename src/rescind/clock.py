@@ -47,6 +47,11 @@ class SystemClock:
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+def sleep(seconds: float) -> None:
+    """Let ``seconds`` pass."""
+    time.sleep(seconds)
+
+
 class ManualClock:
     """Time that moves only when told to."""
 

@@ -23,6 +23,16 @@ def opaque_id() -> str:
     return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
+def idempotency_key() -> str:
+    """A key for one request that does something, however often it is sent."""
+    return secrets.token_hex(16)
+
+
+def jitter() -> float:
+    """A number from 0 to 1, by which those who try again at the same time do not meet again."""
+    return secrets.randbelow(1_001) / 1_000
+
+
 def is_opaque(text: str) -> bool:
     """Whether a text can be an id of :func:`opaque_id`."""
     return _OPAQUE.fullmatch(text) is not None

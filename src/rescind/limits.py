@@ -236,6 +236,14 @@ FAIL_SETTLE_SECONDS = 600.0
 """After such a gap, workers have this long to say that they live before a job is given up."""
 READY_CHECK_SECONDS = 1.0
 
+# Clients
+CLIENT_ANSWER_SECONDS_MAX = 60.0
+CLIENT_TRIES = 6
+CLIENT_AGAIN_SECONDS_MIN, CLIENT_AGAIN_SECONDS_MAX = 0.1, 3.0
+"""Before the second try, and before any."""
+CLIENT_POLL_SECONDS_MIN, CLIENT_POLL_SECONDS_MAX = 0.05, 2.0
+"""Between two looks at what is waited for: each is half as long again as the one before."""
+
 # SQLite
 SQLITE_BUSY_SECONDS_MAX = 10.0
 SQLITE_WAL_TRIES, SQLITE_WAL_TRY_SECONDS = 500, 0.01
