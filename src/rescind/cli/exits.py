@@ -25,6 +25,11 @@ class Exit(IntEnum):
     SCHEMA = 4
     NOT_PERMITTED = 5
     """Not signed in, or not permitted."""
+    NOTHING_MATCHED = 6
+    DECLINED = 7
+    """Somebody said no, there is no terminal to ask on, or it is not the number expected."""
+    NOT_IN_TIME = 8
+    """What was waited for has not stopped, or ended, in time."""
 
 
 _EXITS: dict[type[RescindError], Exit] = {

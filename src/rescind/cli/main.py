@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rescind import config as configuration
-from rescind import databases
+from rescind.cli import cancelling, jobs, session
 from rescind.cli.exits import Exit, clear_errors
 from rescind.cli.users import users
 
@@ -24,6 +24,28 @@ app = typer.Typer(
 database = typer.Typer(help="Look after the database.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(database, name="db")
+
+for _name, _command, _example in (
+    ("login", session.login, "rescind login --url https://rescind.example --username ada"),
+    ("logout", session.logout, "rescind logout"),
+    ("submit", jobs.submit, """rescind submit demo_sleep__c --parameters '{"seconds": 5}'"""),
+    ("jobs", jobs.jobs, "rescind jobs --where \"status__sys = 'RUNNING'\""),
+    ("status", jobs.status, "rescind status 12 --watch"),
+    ("details", jobs.details, "rescind details 12"),
+    ("wait", jobs.wait, "rescind wait 12 13 --timeout 60"),
+    ("result", jobs.result, "rescind result 12"),
+    ("cancel", cancelling.cancel, "rescind cancel --where \"job_name__sys = 'x__c'\" --wait"),
+    ("rerun", jobs.rerun, "rescind rerun 12 13"),
+    ("start", jobs.start, "rescind start 12"),
+    ("operations", cancelling.operations, "rescind operations"),
+    ("undo", cancelling.undo, "rescind undo OPERATION"),
+    ("query", jobs.query, 'rescind query "SELECT id FROM job__sys"'),
+    ("histories", jobs.histories, "rescind histories --start-date 2026-11-01"),
+    ("monitors", jobs.monitors, "rescind monitors"),
+    ("tasks", jobs.tasks, "rescind tasks 12"),
+    ("log", jobs.log, "rescind log 12 --follow"),
+):
+    app.command(_name, epilog=f"Example: {_example}")(_command)
 
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", metavar="URL", help="Where everything is kept.")
@@ -150,6 +172,8 @@ def show_config(
 @database.command()
 def migrate(database: DatabaseOption = None) -> None:
     """Bring the database to this version's schema, creating it if need be."""
+    from rescind import databases  # noqa: PLC0415 - other commands do not wait for it
+
     with clear_errors():
         url = settings(database=database).database
         before, after = databases.migrate(url)
@@ -163,6 +187,8 @@ def migrate(database: DatabaseOption = None) -> None:
 @database.command()
 def check(database: DatabaseOption = None) -> None:
     """Check that the database is whole and has this version's schema."""
+    from rescind import databases  # noqa: PLC0415 - as above
+
     with clear_errors():
         url = settings(database=database).database
         problems = databases.check(url)

@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from rescind import config as configuration
-from rescind import databases
 from rescind.cli.exits import clear_errors
 from rescind.errors import ConfigurationError
-from rescind.service import accounts
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
 
@@ -30,6 +28,8 @@ _Stdin = Annotated[
 
 @contextmanager
 def _store(database: str | None) -> Iterator[Store]:
+    from rescind import databases  # noqa: PLC0415 - other commands do not wait for it
+
     with clear_errors():
         found = configuration.load({"database": database}, os.environ)
         store = databases.open_store(configuration.settings(found).database)
@@ -51,6 +51,8 @@ def add(
     database: _Database = None,
 ) -> None:
     """Add a user. Every permission includes api_access."""
+    from rescind.service import accounts  # noqa: PLC0415 - as above
+
     granted = {Permission.API_ACCESS, *(permission or ()), *(Permission if admin else ())}
     with _store(database) as store:
         user_id = accounts.add_user(store, name, _password(password_stdin), granted)
@@ -69,6 +71,8 @@ def list_users(database: _Database = None) -> None:
 @users.command()
 def disable(name: _Name, database: _Database = None) -> None:
     """Let a user in no longer, and end their sessions."""
+    from rescind.service import accounts  # noqa: PLC0415 - as above
+
     with _store(database) as store:
         accounts.set_active(store, name, active=False)
     typer.echo(f"Disabled {name}.")
@@ -77,6 +81,8 @@ def disable(name: _Name, database: _Database = None) -> None:
 @users.command()
 def enable(name: _Name, database: _Database = None) -> None:
     """Let a disabled user in again."""
+    from rescind.service import accounts  # noqa: PLC0415 - as above
+
     with _store(database) as store:
         accounts.set_active(store, name, active=True)
     typer.echo(f"Enabled {name}.")
@@ -85,6 +91,8 @@ def enable(name: _Name, database: _Database = None) -> None:
 @users.command()
 def passwd(name: _Name, password_stdin: _Stdin = False, database: _Database = None) -> None:
     """Change a user's password, and end their sessions."""
+    from rescind.service import accounts  # noqa: PLC0415 - as above
+
     with _store(database) as store:
         accounts.set_password(store, name, _password(password_stdin))
     typer.echo(f"Changed the password of {name}.")

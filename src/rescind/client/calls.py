@@ -115,7 +115,8 @@ class Calls:
             if until is not None:
                 pause = min(pause, until - self._clock.elapsed())
                 if pause <= 0:
-                    raise WaitedInVain(f"{len(left)} jobs have not ended in {timeout:g} s", left)
+                    few = f"{len(left):,} of {len(left) + len(ends):,}"
+                    raise WaitedInVain(f"In {timeout:g} s, {few} jobs have not ended", left)
             yield Pause(pause)
             pause = min(limits.CLIENT_POLL_SECONDS_MAX, pause * 1.5)
         for job_id in ids:

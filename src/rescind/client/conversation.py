@@ -89,11 +89,16 @@ class Conversation:
         self.session_id = credentials.session_id
         self.opened = False
         """Whether the session was opened here: then it is ended here."""
+        self.answers: list[dict[str, Any]] | None = None
+        """A list: what was answered, as it came, is added to it."""
 
     def json(self, ask: Ask) -> Call[dict[str, Any]]:
         """The payload of an answer that is a SUCCESS, or done with warnings."""
         reply = yield from self.reply(ask)
-        return _payload(reply)
+        payload = _payload(reply)
+        if self.answers is not None:
+            self.answers.append(payload)
+        return payload
 
     def reply(self, ask: Ask) -> Call[Reply]:
         """The answer to a request, tried again where that may help. Raises ClientError."""
@@ -106,6 +111,17 @@ class Conversation:
             reply = yield from self._tried(lambda: self._send(ask, key))
         _refuse(reply, ask)
         return reply
+
+    def sign_in(self) -> Call[str]:
+        """Open a session that is not ended here; its id."""
+        yield from self._sign_in()
+        self.opened = False
+        return self.session_id or ""
+
+    def sign_out(self) -> Call[None]:
+        """End the session, whoever opened it."""
+        yield from self.reply(Ask(method="DELETE", path=f"{API}/session"))
+        self.session_id, self.opened = None, False
 
     def end(self) -> Call[None]:
         """End the session, if it was opened here."""

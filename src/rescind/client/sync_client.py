@@ -45,13 +45,30 @@ class Client:
     """
 
     def __init__(
-        self, url: str | None = None, username: str | None = None, password: str | None = None
+        self,
+        url: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        record: bool = False,
     ) -> None:
         who = credentials(url, username, password)
         self.url = who.url
         self._conversation = Conversation(who)
+        self.answers = self._conversation.answers = list[dict[str, Any]]() if record else None
+        """With ``record``: what was answered, as it came."""
         self._calls = Calls(self._conversation, SystemClock())
         self._http = httpx2.Client(base_url=who.url, timeout=limits.CLIENT_ANSWER_SECONDS_MAX)
+
+    def sign_in(self) -> str:
+        """Open a session with the user name and password, which is not ended at the end; its id.
+        Raises NotSignedIn.
+        """
+        return self._run(self._conversation.sign_in())
+
+    def sign_out(self) -> None:
+        """End the session, whoever opened it."""
+        self._run(self._conversation.sign_out())
 
     def submit(
         self,
