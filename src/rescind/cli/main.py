@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rescind import config as configuration
-from rescind.cli import cancelling, jobs, session
+from rescind.cli import cancelling, dev, jobs, session
 from rescind.cli.exits import Exit, clear_errors
 from rescind.cli.users import users
 
@@ -26,6 +26,7 @@ app.add_typer(users, name="user")
 app.add_typer(database, name="db")
 
 for _name, _command, _example in (
+    ("dev", dev.dev, "rescind dev"),
     ("login", session.login, "rescind login --url https://rescind.example --username ada"),
     ("logout", session.logout, "rescind logout"),
     ("submit", jobs.submit, """rescind submit demo_sleep__c --parameters '{"seconds": 5}'"""),
