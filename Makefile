@@ -34,7 +34,6 @@ prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: abo
 
 bench: $(VENV)/dev ## what everything costs, beside its floor; writes bench/results.md, about an hour
 	$(BIN)/python bench/results.py
-	$(BIN)/python bench/operations.py
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy
 	$(BIN)/python bench/engine.py --others 10 --modules rescind.demo numpy --warm fork

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cancels
 import latencies
+import operations
 import submits
 import throughput
 from side_by_side import machine
@@ -21,7 +22,8 @@ Written by `make bench` (`bench/results.py`): {version}, on {when}.
 
 Product and floor were measured in turns, in one run, on the same disk; a cell is a median, and
 between what the rounds lay. What each floor is stands at the top of `bench/cancels.py`,
-`submits.py` and `throughput.py`. Figures of different runs do not compare: ratios do.
+`submits.py`, `throughput.py` and `operations.py`. Figures of different runs do not compare:
+ratios do.
 """
 
 
@@ -30,6 +32,7 @@ def main() -> None:
         version=f"Rescind {version('rescind')}", when=time.strftime("%Y-%m-%d"), machine=machine()
     )
     parts = [cancels.main(), submits.main(), throughput.main(), latencies.main()]
+    parts.append(operations.main())
     text = "\n".join([head, *parts])
     (Path(__file__).parent / "results.md").write_text(text)
     sys.stdout.write(text)

@@ -18,6 +18,17 @@ SAID = {
         "Job [1] is not found in QUEUED or QUEUEING state",
         "[after cancel] Closing the file",
     ),
+    "clients.md": (
+        4,
+        '"rows": 3',
+        "Job Completion Status: SUCCESS",
+        "3 jobs: 3 SCHEDULED",
+        "3 accepted, 0 refused",
+        "3 stopped by now",
+        "3 undone, 0 refused",
+        "ACCEPTED None",
+        "has ended as CANCELLED (and 2 more)",
+    ),
     "taking-back.md": (
         8,
         '"total":10000,"left_out":0,"statuses":{"SCHEDULED":10000}',
@@ -45,7 +56,12 @@ def test_every_block_of_a_tutorial_works(tmp_path: Path, page: str) -> None:
     with subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "RESCIND_PORT": "0"},
+        env={
+            **os.environ,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "RESCIND_PORT": "0",
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -46,7 +46,7 @@ def dev(
     (folder / ".gitignore").write_text("*\n")
     url = f"sqlite:///{folder / 'rescind.db'}"
     service = _Service(url, names, port, slots)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         if not service.start():
             raise leave("it does not start; see above", Exit.CANNOT)

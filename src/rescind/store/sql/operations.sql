@@ -49,7 +49,10 @@ SELECT number, first_id FROM selection_part WHERE selection_id = :selection_id O
 
 -- name: batch_codes
 -- What became of the jobs of each batch that was done.
-SELECT number, codes FROM operation_batch WHERE operation = :operation ORDER BY number;
+SELECT number, codes FROM operation_batch WHERE operation = :operation
+    AND number >= :first -- if first
+    AND number < :after -- if after
+ORDER BY number;
 
 -- name: batch_outcomes
 -- What became of the jobs of one batch, and where they stood.

@@ -54,8 +54,11 @@ def accepted_of(ids: Sequence[int], codes: bytes) -> list[int]:
     return [job_id for job_id, code in zip(ids, bytes(codes), strict=False) if code == _ACCEPTED]
 
 
-def _codes(transaction: Transaction, operation: Row) -> list[bytes]:
-    found = transaction.rows("batch_codes", operation=operation["number"])
+def _codes(
+    transaction: Transaction, operation: Row, first: int | None = None, after: int | None = None
+) -> list[bytes]:
+    window = {"first": first, "after": after}
+    found = transaction.rows("batch_codes", operation=operation["number"], **window)
     return [bytes(row["codes"]) for row in found]
 
 
@@ -131,10 +134,15 @@ def _going(transaction: Transaction, operation: Row, going: Sequence[int]) -> in
     if not going or not _accepted(operation):
         return 0
     starts = transaction.rows("part_starts", selection_id=operation["selection_id"])
-    codes = b"".join(_codes(transaction, operation))
+    by_part = _by_part(going, [row["first_id"] for row in starts])
+    if not by_part:
+        return 0
+    first, after = min(by_part), max(by_part) + 1
+    batches = _PART // operation["batch_jobs"]
+    codes = b"".join(_codes(transaction, operation, first * batches, after * batches))
     count = 0
-    for number, ids in _by_part(going, [row["first_id"] for row in starts]).items():
-        judged = codes[number * _PART : (number + 1) * _PART]
+    for number, ids in by_part.items():
+        judged = codes[(number - first) * _PART : (number - first + 1) * _PART]
         accepted = accepted_of(unpack_ids(_part(transaction, operation, number)), judged)
         count += len(set(accepted).intersection(ids))
     return count
