@@ -182,7 +182,7 @@ def test_when_the_store_is_away_the_answer_is_an_exception_with_a_request_id(
     assert payload["errors"][0]["type"] == "UNEXPECTED_ERROR"
     assert answer.headers["x-vaultapi-executionid"] in payload["errors"][0]["message"]
     assert api.get("/readyz").status_code == 503
-    with store._database._write_lock:  # type: ignore[attr-defined]  # and mend it
+    with store._database._turns:  # type: ignore[attr-defined]  # and mend it
         store._database._writer.execute("PRAGMA query_only = OFF")  # type: ignore[attr-defined]
     assert harness.eventually(lambda: api.get("/readyz").status_code == 200)
     assert api.post(url, json=[{"job_id": 1}], headers=ada).json()["responseStatus"] == "SUCCESS"

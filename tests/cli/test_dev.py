@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from processes import HANG_SECONDS
+from rescind.cli.main import app
 
 JOB = """from rescind import JobContext, job
 
@@ -22,7 +25,7 @@ def hello(context: JobContext) -> str:
     context.sleep(float(context.parameters.get("seconds", 0)))
     return {answer!r}
 """
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -41,19 +44,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rescind(folder: Path, environment: dict[str, str]) -> Run:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "rescind.cli", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=HANG_SECONDS,
-        )
-
-    return run
+def rescind(folder: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in the project."""
+    monkeypatch.chdir(folder)
+    for name in ("RESCIND_URL", "RESCIND_USERNAME", "RESCIND_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda *arguments: CliRunner().invoke(app, arguments, env=environment)
 
 
 @pytest.fixture
@@ -76,7 +72,7 @@ def said(folder: Path, environment: dict[str, str]) -> Iterator[Callable[[str], 
         return log.read_text()
 
     yield until
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # SIGINT may be ignored, where tests run in the background
     assert process.wait(HANG_SECONDS) == 0
     assert "Traceback" not in log.read_text().partition("SyntaxError")[0]
 
@@ -89,9 +85,9 @@ def test_what_one_writes_is_served_and_again_when_it_has_changed(
     assert (folder / ".rescind").stat().st_mode & 0o777 == 0o700
     assert (folder / ".rescind" / ".gitignore").read_text() == "*\n"
     assert rescind("submit", "hello__c").stdout == "1\n"
-    assert rescind("wait", "1").returncode == 0
+    assert rescind("wait", "1").exit_code == 0
     assert rescind("result", "1").stdout == '"first"\n'
-    rescind("submit", "hello__c", "--parameters", '{"seconds": 3}')
+    rescind("submit", "hello__c", "--parameters", '{"seconds": 2}')
     while "hello" not in rescind("log", "2").stdout:
         pass
     (folder / "jobs.py").write_text(JOB.format(answer="second"))
@@ -102,15 +98,15 @@ def test_what_one_writes_is_served_and_again_when_it_has_changed(
     said("waiting for another change")
     (folder / "jobs.py").write_text(JOB.format(answer="third"))
     end = monotonic() + HANG_SECONDS
-    while (submitted := rescind("submit", "hello__c")).returncode:
+    while (submitted := rescind("submit", "hello__c")).exit_code:
         assert monotonic() < end, submitted.stderr
-    assert rescind("wait", submitted.stdout.strip()).returncode == 0
+    assert rescind("wait", submitted.stdout.strip()).exit_code == 0
     assert rescind("result", submitted.stdout.strip()).stdout == '"third"\n'
 
 
 def test_without_jobs_it_says_what_to_do(rescind: Run, folder: Path) -> None:
     (folder / "jobs.py").unlink()
     done = rescind("dev")
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert done.stderr == "rescind: there is no jobs.py and no package jobs here: name a module\n"
     assert not (folder / ".rescind").exists()

@@ -37,20 +37,19 @@ def environment(tmp_path: Path, service: Service) -> dict[str, str]:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, environment: dict[str, str]) -> Run:
-    """Runs a command as somebody who has not signed in."""
+def outside(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command as somebody who has not signed in; in this process, since a hundred Pythons
+    would take a minute to start.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("RESCIND_URL", "RESCIND_USERNAME", "RESCIND_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str, stdin: str = "", **more: str) -> Done:
-        return subprocess.run(
-            [sys.executable, "-m", "rescind.cli", *arguments],
-            cwd=tmp_path,
-            env={**environment, **more},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=HANG_SECONDS,
-        )
+        done = CliRunner().invoke(app, arguments, input=stdin, env={**environment, **more})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(arguments, done.exit_code, done.stdout, done.stderr)
 
     return run
 
@@ -156,6 +155,9 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("undo", "x"), 1, "Operation [x] is not found"),
     (("operations", "x"), 1, "Operation [x] is not found"),
     (("start", "999"), 1, "not found"),
+    (("wait",), 2, "no ids are given"),
+    (("rerun",), 2, "no ids are given"),
+    (("rerun", "-"), 6, "- has no ids"),
 ]
 
 
@@ -214,6 +216,15 @@ def test_what_matches_is_shown_asked_for_cancelled_and_taken_back(rescind: Run) 
     assert [line.split()[0] for line in newest.splitlines()] == ["ID", "9", "8", "7", "6"]
     again = rescind(*exactly)
     refused(again, 1, "0 accepted, 3 refused", f"{ids[0]}: ALREADY_CANCELLED (it is CANCELLED)")
+
+
+def test_a_title_cannot_write_to_the_terminal_of_who_reads_it(rescind: Run) -> None:
+    [job_id] = submit(rescind, 1, "\x1b[2Jgone\nline")
+    where = ("--where", f"id = {job_id}")
+    for done in (rescind("jobs"), rescind("details", job_id), rescind("cancel", *where)):
+        said = done.stdout + done.stderr
+        assert r"\x1b[2Jgone" in said
+        assert "\x1b" not in said
 
 
 def test_what_does_not_stop_in_time_is_said(rescind: Run) -> None:

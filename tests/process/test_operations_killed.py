@@ -19,7 +19,7 @@ import pytest
 from process.conftest import Service, on_both_stores, show
 
 KILLS = int(os.environ.get("OPERATION_KILLS", "2"))
-JOBS = 4_000
+JOBS = 2_000
 Serve = Callable[..., Service]
 
 
@@ -81,7 +81,7 @@ def test_a_service_killed_in_a_cancel_and_in_its_undo_does_each_job_once(
     serve: Serve, database: str
 ) -> None:
     books = Books(serve, database)
-    service, total = books.service, JOBS * (1 + KILLS * 3 // 4)
+    service, total = books.service, JOBS * (1 + KILLS * 3 // 2)
     ids: list[int] = []
     while len(ids) < total:
         ids += service.submit("demo_sleep__c", 500, run_date="2099-01-01T00:00:00Z")

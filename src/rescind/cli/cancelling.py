@@ -99,8 +99,6 @@ def _cancel_ids(
 ) -> None:
     if expect is not None and len(ids) != expect:
         raise leave(f"{number(len(ids))} given, {expect:,} expected", Exit.DECLINED)
-    if not ids:
-        raise leave("no ids are given", Exit.NOTHING_MATCHED)
     if dry_run:
         tell(f"{number(len(ids))} would be cancelled")
         return

@@ -28,6 +28,7 @@ from rescind.client import Client, JobEnded
 from rescind.client.values import Details, JobStatus, JobSummary
 from rescind.clock import sleep
 from rescind.lifecycle import FINAL, Status
+from rescind.wire.text import one_line
 
 JobArgument = Annotated[int, typer.Argument(metavar="ID", help="A job's id.", min=0)]
 JobsArgument = Annotated[
@@ -180,7 +181,12 @@ def _print_details(found: Details) -> None:
     }
     for name, value in shown.items():
         if value is not None:
-            print(f"{name:12}{value}")
+            first, *more = str(value).splitlines() or [""]
+            print(
+                f"{name:12}{one_line(first)}",
+                *(f"{'':12}{one_line(line)}" for line in more),
+                sep="\n",
+            )
     print()
     rows = (
         (
@@ -259,7 +265,7 @@ def rerun(
     """Run finished jobs again; prints the new ids."""
     wanted = ids_given(ids, file)
     with service(url, as_json=as_json) as client:
-        outcomes = client.rerun(wanted, undo, reason) if wanted else []
+        outcomes = client.rerun(wanted, undo, reason)
         if as_json:
             print_answers(client)
     refused = [one for one in outcomes if one.code != "SUBMITTED"]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +22,7 @@ from rescind.client import (
     ServiceFailed,
     WaitedInVain,
 )
+from rescind.wire.text import one_line
 
 UrlOption = Annotated[
     str | None,
@@ -75,7 +77,7 @@ def leave(message: str, code: Exit) -> typer.Exit:
 
 def tell(line: str) -> None:
     """A line for people, beside what is printed."""
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -102,7 +104,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for column in columns:
         table.add_column(column, no_wrap=True, justify="right" if column == "ID" else "left")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else one_line(str(cell)) for cell in row))
     console = Console(markup=False, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = 10_000
@@ -139,7 +141,8 @@ def listed(counts: Mapping[str, int]) -> str:
 
 def ids_given(ids: Sequence[str] | None, file: str | None) -> list[int]:
     """The ids of arguments and of a file, ``-`` for standard input: one in a line, or the first
-    column of CSV with or without the heading ``job_id``. Leaves with USAGE for what is none.
+    column of CSV with or without the heading ``job_id``. Leaves with USAGE for what is none, and
+    when nothing is given; with NOTHING_MATCHED when a file has none.
     """
     words = [(f"argument {at}", word) for at, word in enumerate(ids or (), start=1)]
     for at, word in list(words):
@@ -152,12 +155,16 @@ def ids_given(ids: Sequence[str] | None, file: str | None) -> list[int]:
     if wrong:
         more = f" (and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
         raise leave(f"no job id: {'; '.join(wrong[:_NAMED])}{more}; nothing was done", Exit.USAGE)
+    if not words and file is None:
+        raise leave("no ids are given, and no --file", Exit.USAGE)
+    if not words:
+        raise leave(f"{file} has no ids", Exit.NOTHING_MATCHED)
     return [int(word) for _, word in words]
 
 
 def _lines(file: str) -> list[tuple[str, str]]:
     try:
-        text = sys.stdin.read() if file == "-" else open(file, encoding="utf-8-sig").read()  # noqa: PTH123, SIM115 - as typed
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise leave(f"{file} cannot be read: {error}", Exit.USAGE) from error
     name = "standard input" if file == "-" else file
