@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -281,9 +282,21 @@ def test_on_a_terminal_it_asks_before_it_cancels(
     assert "Cancel 2 jobs? [y/N]" in said
     assert "2 accepted, 0 refused" in said
     assert said.endswith("exit 0")
+    # On a narrow terminal a row still has its id, its status and when.
+    jobs = _typed([*command[:3], "jobs"], environment, tmp_path, "")
+    assert re.search(r"^ *2 +CANCELLED +20\d\d-\d\d-\d\d", jobs, re.MULTILINE), jobs
+    assert "\x1b[3" not in jobs  # NO_COLOR
+    login = [*command[:3], "login", "--username", "admin"]
+    assert _typed(login, environment, tmp_path, "wrong\n", "Password: ").endswith("exit 5")
 
 
-def _typed(command: list[str], environment: dict[str, str], folder: Path, answer: str) -> str:
+def _typed(
+    command: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    answer: str,
+    question: str = "[y/N]",
+) -> str:
     """What a command says on a terminal where somebody answers its question; and its exit code."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -297,7 +310,7 @@ def _typed(command: list[str], environment: dict[str, str], folder: Path, answer
             said += os.read(ours, 4096).decode()
         except OSError:  # it has ended
             break
-        if "[y/N]" in said and not answered:
+        if question in said and not answered:
             os.write(ours, answer.encode())
             answered = True
     os.close(ours)

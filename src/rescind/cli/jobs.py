@@ -46,7 +46,7 @@ WhereOption = Annotated[
     typer.Option("--where", metavar="CONDITION", help="What follows WHERE in VQL on job__sys."),
 ]
 _COLUMNS = (
-    "id, job_name__sys, job_title__sys, status__sys, created_date__sys, start_date__sys, "
+    "id, status__sys, created_date__sys, job_name__sys, job_title__sys, start_date__sys, "
     "finish_date__sys"
 )
 
@@ -123,10 +123,17 @@ def jobs(
         if as_json:
             print_answers(client)
         else:
-            titles = ("ID", "NAME", "TITLE", "STATUS", "CREATED", "STARTED", "FINISHED")
-            print_table(titles, ([*row.values()] for row in rows))
+            heads = ("ID", "STATUS", "CREATED", "NAME", "TITLE")
+            print_table(heads, map(_row, rows))
     if not rows:
         tell("No jobs match.")
+
+
+def _row(row: dict[str, Any]) -> list[Any]:
+    """What people see of a job."""
+    created = datetime.fromisoformat(row["created_date__sys"]).astimezone()
+    names = ("id", "status__sys", "created_date__sys", "job_name__sys", "job_title__sys")
+    return [*({**row, "created_date__sys": f"{created:%Y-%m-%d %H:%M:%S}"}[name] for name in names)]
 
 
 def status(

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -46,6 +46,7 @@ _EXITS: Mapping[type[ClientError], Exit] = {
 }
 _NAMED = 5
 """Wrong ids, of many."""
+_WHOLE = {"ID", "STATUS", "CODE", "OPERATION", "WHEN", "MOVE", "TO"}
 _LISTS = ("data", "jobs", "tasks")
 """Under which keys answers have their items."""
 
@@ -99,12 +100,18 @@ def _items(answer: Mapping[str, Any]) -> list[Any]:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their headings, as wide as they are where nobody looks."""
+    """Rows under their headings: as wide as they are where nobody looks; on a terminal what names a
+    row is kept whole, and the rest is cut to fit.
+    """
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True, justify="right" if column == "ID" else "left")
-    for row in rows:
-        table.add_row(*("" if cell is None else one_line(str(cell)) for cell in row))
+    for at, column in enumerate(columns):
+        widest = max([len(column), *(len(row[at]) for row in cells)])
+        whole = widest if column in _WHOLE else None
+        side: Literal["left", "right"] = "right" if column == "ID" else "left"
+        table.add_column(column, no_wrap=True, justify=side, min_width=whole)
+    for row in cells:
+        table.add_row(*row)
     console = Console(markup=False, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = 10_000
