@@ -12,7 +12,7 @@ from rescind.lifecycle import CANCELLABLE, Move, Status
 from rescind.model import Actor, CancelCode, StartCode, Verdict
 from rescind.operation import Action, JobOutcome, Rights
 from rescind.store.sql.reruns import rerun_in
-from rescind.store.sql.statements import Moved, Transaction, move_in
+from rescind.store.sql.statements import Moved, Transaction, move_in, statuses_in
 
 _MOVES = {Action.CANCEL: Move.CANCEL, Action.START: Move.START}
 _CODES = {Action.CANCEL: CancelCode.of, Action.START: StartCode.of}
@@ -51,14 +51,14 @@ def _move(
     status_of, held = dict(moved), frozenset[int]()
     rest = [job_id for job_id in ids if job_id not in status_of]
     if rest:
-        found = _statuses(transaction, rest, rights.owner)
+        found = statuses_in(transaction, rest, rights.owner)
         # What might have moved was held by somebody else, or its row does not permit it.
         likely = [job_id for job_id in rest if found.get(job_id) in _SOURCES[action]]
         if likely:
             free = transaction.rows("hold", ids=likely, owner=rights.owner)
             moved += move([row["id"] for row in free])
             held = frozenset(likely) - {row["id"] for row in free}
-            found = _statuses(transaction, rest, rights.owner)
+            found = statuses_in(transaction, rest, rights.owner)
         status_of = {**found, **dict(moved)}
     return moved, _outcomes(action, ids, status_of, {job_id for job_id, _ in moved}, held)
 
@@ -85,8 +85,3 @@ def _outcomes(
         code = _CODES[action](Verdict(job_id in landed, status, held=job_id in held))
         outcomes.append(JobOutcome(id=job_id, code=code, status=status, new_id=None))
     return outcomes
-
-
-def _statuses(transaction: Transaction, ids: Sequence[int], owner: int | None) -> dict[int, Status]:
-    found = transaction.rows("statuses", ids=ids, owner=owner)
-    return {row["id"]: Status(row["status"]) for row in found}

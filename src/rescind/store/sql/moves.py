@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from rescind import limits
-from rescind.lifecycle import Move, Status
+from rescind.lifecycle import Move
 from rescind.model import (
     Actor,
     Job,
@@ -33,6 +33,7 @@ from rescind.store.sql.statements import (
     Statements,
     Transaction,
     move_in,
+    statuses_in,
 )
 
 Verdicts = dict[int, Verdict]
@@ -75,7 +76,7 @@ class Moves(Statements):
         with self._write() as transaction:
             keys.take(transaction, once)
             moved = move_in(transaction, Move.START, actor, ids=[job_id], hold=hold, owner=owner)
-            statuses = _statuses(transaction, [job_id], owner)
+            statuses = statuses_in(transaction, [job_id], owner)
             verdict = Verdict(bool(moved), statuses[job_id]) if job_id in statuses else None
             keys.keep(transaction, once, verdict)
         self._wake(moved)
@@ -135,7 +136,7 @@ class Moves(Statements):
             left_out = set(ids) - set(judged)
             verdicts = {
                 job_id: Verdict(job_id in accepted, status, held=job_id in left_out)
-                for job_id, status in _statuses(transaction, ids, owner).items()
+                for job_id, status in statuses_in(transaction, ids, owner).items()
             }
             keys.keep(transaction, once, verdicts)
             return moved, verdicts
@@ -243,7 +244,7 @@ def _sort_rest(transaction: Transaction, ids: set[int]) -> tuple[set[int], set[i
     if not ids:
         return set(), set()
     free = {row["id"] for row in transaction.rows("hold", ids=sorted(ids), owner=None)}
-    return free, set(_statuses(transaction, sorted(ids - free), None))
+    return free, set(statuses_in(transaction, sorted(ids - free), None))
 
 
 class _TornError(Exception):
@@ -322,8 +323,3 @@ def _submitted(
         else:
             submitted.append(Submitted(job_id if readable else None, existing=True))
     return submitted
-
-
-def _statuses(transaction: Transaction, ids: Sequence[int], owner: int | None) -> dict[int, Status]:
-    found = transaction.rows("statuses", ids=ids, owner=owner)
-    return {row["id"]: Status(row["status"]) for row in found}

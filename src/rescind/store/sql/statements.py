@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
@@ -79,6 +79,14 @@ def move_in(transaction: "Transaction", move: Move, actor: Actor, **parameters: 
     """Run one move in a transaction."""
     [found] = transaction.moves(AskedMove(move, actor, parameters))
     return moved_of(found)
+
+
+def statuses_in(
+    transaction: "Transaction", ids: Sequence[int], owner: int | None
+) -> dict[int, Status]:
+    """Where jobs stand, as far as they are there and, if given, ``owner``'s."""
+    found = transaction.rows("statuses", ids=ids, owner=owner)
+    return {row["id"]: Status(row["status"]) for row in found}
 
 
 class RowsHeldError(Exception):
