@@ -92,6 +92,7 @@ def test_what_one_writes_is_served_and_again_when_it_has_changed(
         pass
     (folder / "jobs.py").write_text(JOB.format(answer="second"))
     said("jobs.py changed: loading the jobs anew")
+    said("Serving again")
     assert rescind("wait", "2").stdout == "2\tSUCCESS\n"  # it was given back, not cancelled
     assert rescind("result", "2").stdout == '"second"\n'
     (folder / "jobs.py").write_text("def broken(:\n")

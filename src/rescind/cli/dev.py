@@ -162,8 +162,7 @@ def _watch(service: _Service) -> None:
         tell(f"{', '.join(changed[:3])} changed: loading the jobs anew")
         service.end()
         serves = service.start()
-        if not serves:
-            tell("It does not start; waiting for another change")
+        tell("Serving again" if serves else "It does not start; waiting for another change")
 
 
 def _code() -> Iterator[tuple[str, int]]:
