@@ -33,6 +33,14 @@ REFERENCE_ID_CHARACTERS_MAX = 255
 ITEM_VALUE_CHARACTERS_SHOWN = 60
 PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX = 50, 200
 PAGE_OFFSET_MAX = 10**15
+PAGE_RUNS_MAX = 1_000
+PAGE_OUTCOMES_SHOWN = 20
+"""Refusals of an operation that a page names."""
+PAGE_LOG_BYTES = 64 * 1024
+"""The end of a log, on the page of its job."""
+CHART_PERIODS, CHART_PERIOD_SECONDS = 96, 900
+"""The last day."""
+FORM_FIELDS_MAX = 500
 
 # Queries
 QUERY_CHARACTERS_MAX = 50_000
@@ -77,6 +85,14 @@ SUBMIT_REQUESTS_MAX = 2
 READ_REQUESTS_MAX = 4
 QUERY_REQUESTS_MAX = 3
 LOGIN_REQUESTS_MAX = 2
+LIVE_LOOKS_MAX = 2
+"""Of pages that go on, at once."""
+LIVE_LOOK_SECONDS, LIVE_LOOK_SHARE = 0.5, 0.1
+"""From one look for a page that goes on to the next; and the part of the time that they may take:
+where one takes long, the next comes later."""
+LIVE_SESSION_SECONDS = 10.0
+"""Between two looks at the session of who watches."""
+LIVE_STREAMS_MAX, LIVE_STREAMS_OF_USER_MAX = 500, 50
 
 THREAD_TURN_SECONDS = 0.001
 """Of one that others wait for."""
@@ -276,6 +292,7 @@ POSTGRES_CONNECTIONS_MAX = (
     + READ_REQUESTS_MAX
     + QUERY_REQUESTS_MAX
     + LOGIN_REQUESTS_MAX
+    + LIVE_LOOKS_MAX
     + 8
 )
 """For all requests and all loops at once."""

@@ -255,7 +255,7 @@ class Registration(Struct, frozen=True, kw_only=True):
 
 
 class LiveWorker(Struct, frozen=True, kw_only=True):
-    """A worker that has been heard of lately."""
+    """A worker that has registered, and not ended."""
 
     id: str
     host: str
@@ -263,6 +263,40 @@ class LiveWorker(Struct, frozen=True, kw_only=True):
     slots: int
     started_at: datetime
     seen_at: datetime
+    alive: bool
+    """Whether its lease holds; if not, it is lost."""
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A job that a worker holds."""
+
+    id: int
+    title: str
+    status: Status
+    started_at: datetime
+    worker: str
+
+
+class JobListing(Struct, frozen=True, kw_only=True):
+    """A page of jobs, what runs first."""
+
+    jobs: list[Job]
+    user_names: dict[int, str]
+    """Of those who submitted them, by id."""
+    totals: dict[Status, int]
+    """How many jobs there are, whether of a status that is asked for or not."""
+
+
+class Passage(Struct, frozen=True, kw_only=True):
+    """Jobs that came and went alike, by the numbers of periods, from 0; before the first: -1."""
+
+    status: Status
+    due: int
+    """When they were to run, or were submitted if that was later."""
+    left: int | None
+    """When they no longer waited: last started, or ended without; None: they still wait."""
+    ended: int | None
+    total: int
 
 
 class CancelCode(StrEnum):

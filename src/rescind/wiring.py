@@ -46,6 +46,7 @@ from rescind.service.policy import Profile
 from rescind.store.protocol import Store
 from rescind.store.sqlite import migration as sqlite
 from rescind.store.sqlite.store import FileOwner, SqliteStore
+from rescind.ui.pages import ERROR_PAGES
 from rescind.ui.routes import PAGES
 
 _log = structlog.get_logger()
@@ -110,7 +111,7 @@ class Service:
         self.supervisor = Supervisor(store, clock, loops, self.worker, self._end)
         self._health = Health(store, clock, problem)
         context = Context(store=store, settings=self._settings, clock=clock, health=self._health)
-        self.application: ASGIApp = application(context, ALL_ROUTES)
+        self.application: ASGIApp = application(context, ALL_ROUTES, ERROR_PAGES)
 
     def _end(self, error: SchemaError) -> None:
         """End this process as SIGTERM does, and say why when it has ended."""
@@ -128,7 +129,7 @@ class Service:
         next, go further: jobs are told to stop, then killed.
         """
         seconds = self._settings.drain_seconds
-        self._health.draining = True
+        self._health.drain()
         _log.info("draining", seconds=seconds)
         self.supervisor.drain(seconds, on_idle)
         yield seconds

@@ -19,6 +19,7 @@ from rescind.service.policy import Permission
 from rescind.store.protocol import Store
 from rescind.store.sqlite.migration import migrate
 from rescind.store.sqlite.store import SqliteStore
+from rescind.ui.pages import ERROR_PAGES
 from rescind.ui.routes import PAGES
 from store import harness
 
@@ -73,7 +74,7 @@ def context(request: pytest.FixtureRequest, store: Store) -> Context:
 @pytest.fixture
 def api(context: Context) -> TestClient:
     """Not signed in."""
-    app = application(context, (*ROUTES, *PAGES))
+    app = application(context, (*ROUTES, *PAGES), ERROR_PAGES)
     return TestClient(app, base_url="http://rescind.example", follow_redirects=False)
 
 

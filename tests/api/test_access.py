@@ -70,7 +70,7 @@ def expected(caller: str, profile: Profile, one: Asked) -> str:
     if one.route.access is Access.OPEN or one.name in ("POST /sign-in", "POST /sign-out"):
         return "done"
     if not signed_in:
-        return "sign in" if one.route.access is Access.COOKIE else "INVALID_SESSION_ID"
+        return "sign in" if one.route.access.by_browser else "INVALID_SESSION_ID"
     if Permission.API_ACCESS not in permissions:
         return "INSUFFICIENT_ACCESS"
     edit, create = Permission.JOBS_EDIT in permissions, Permission.JOBS_CREATE in permissions
@@ -81,17 +81,18 @@ def expected(caller: str, profile: Profile, one: Asked) -> str:
 def by_permission(one: Asked, profile: Profile, *, edit: bool, create: bool, read: bool) -> str:
     path = one.route.path
     if "/selections" in path or "/operations" in path:
+        create = create and profile is Profile.OPEN
         return by_selection(one, edit=edit, create=create, read=read)
-    cancels = path.endswith("/cancel") or "start_now" in path
-    if cancels:
-        create = edit or (create and profile is Profile.OPEN)
+    cancels = path.endswith(("/cancel", "/start")) or "start_now" in path
+    may = edit or (create and profile is Profile.OPEN)
     if cancels or path.endswith("/rerun"):
         found = "done" if seen(one.about, edit) else "not found"
-        return found if create else "INSUFFICIENT_ACCESS"
+        return found if may and (cancels or create) else "INSUFFICIENT_ACCESS"
     if path.endswith("/services/jobs"):
         return "done" if create else "INSUFFICIENT_ACCESS"
-    if path.endswith(("/histories", "/monitors")):
-        return "done" if read or profile is Profile.OPEN else "INSUFFICIENT_ACCESS"
+    if path.endswith(("/histories", "/monitors", "/workers", "/charts")):
+        own = profile is Profile.OPEN and path.startswith("/api")
+        return "done" if read or own else "INSUFFICIENT_ACCESS"
     if "{job_id}" in path:
         return "done" if seen(one.about, read) else "not found"
     return "done"
@@ -135,8 +136,10 @@ def outcome(answer: Any) -> str:
         return "sign in" if "next" in answer.headers["location"] else "done"
     kind = answer.headers["content-type"].partition(";")[0]
     if kind == "text/html":
-        if answer.status_code == 404:
+        if answer.status_code == 404 or "is not found" in answer.text:
             return "not found"
+        if answer.status_code != 200:
+            return {403: "INSUFFICIENT_ACCESS"}.get(answer.status_code, "refused")
         return "sign in" if 'action="/sign-in"' in answer.text else "done"
     if answer.status_code == 404:
         return "404"
@@ -172,24 +175,28 @@ class Walk:
 
     def ask(self, caller: str, one: Asked) -> str:
         route = one.route
-        waits = "start_now" in route.path or route.path.endswith("/cancel")
+        waits = "start_now" in route.path or route.path.endswith(("/cancel", "/start"))
         needs_job = "{job_id}" in route.path or route.path.endswith("/actions/rerun") or waits
         if "/selections/" in route.path or self._profile not in route.profiles:
             needs_job = False
         status = Status.SCHEDULED if waits else Status.SUCCESS
         job_id = self._job(caller, one.about, status) if needs_job else UNKNOWN
         path = route.path.replace("{version}", "v26.1").replace("{job_id}", str(job_id))
-        if ("/selections/" in path or "/operations/" in path) and self._profile is Profile.OPEN:
+        by_cookie = route.access.by_browser
+        if ("/selections/" in path or "/operations/" in path) and (self._profile in route.profiles):
             path = self._about_many(path, caller, one.about)
         headers = {"Origin": "http://rescind.example"}
+        if by_cookie:
+            headers |= {"Accept": "text/html", "Referer": "http://rescind.example/workers"}
         if session := self._sessions[caller]:
-            by_cookie = route.access is Access.COOKIE
             headers |= {
                 "Cookie" if by_cookie else "Authorization": (
                     f"rescind_session={session}" if by_cookie else session
                 )
             }
-        answer = self._api.request(route.method, path, headers=headers, **self._more(path, job_id))
+        is_form = not path.startswith("/api") and route.method == "POST"
+        more = self._form(path) if is_form else self._more(path, job_id)
+        answer = self._api.request(route.method, path, headers=headers, **more)
         found = outcome(answer)
         # Who may ask for a query's page is told that there is no such query.
         return "done" if "{query_id}" in path and found == "INVALID_DATA" else found
@@ -223,6 +230,12 @@ class Walk:
         assert self._store.begin(wanted, name) == "BEGUN"
         return re.sub(r"\{\w+_id\}", name, path)
 
+    def _form(self, path: str) -> dict[str, Any]:
+        """What the form of a page says."""
+        if path == "/sign-in":
+            return {"data": {"username": next(self._names), "password": PASSWORD}}
+        return {"data": {"which": "all", "back": "/?title=none", "key": "1"}}
+
     def _more(self, path: str, job_id: int) -> dict[str, Any]:
         """What to send, where it is more than the address."""
         form = {"username": "reader", "password": PASSWORD}
@@ -233,8 +246,8 @@ class Walk:
             "selections": {"json": {"query": "SELECT id FROM job__sys MAXROWS 1"}},
             "query": {"params": {"q": "SELECT id FROM user__sys"}},
         }
-        last = path.rpartition("/")[2]
-        if last in ("auth", "sign-in"):
+        last = path.rpartition("/")[2] if path.startswith("/api") else ""
+        if last == "auth":
             return {"data": {**form, "username": next(self._names)}}
         return {} if "/selections/" in path else bodies.get(last, {})
 
@@ -271,7 +284,7 @@ def test_what_is_foreign_is_answered_as_what_is_not_there(
     headers = {"Authorization": sessions[caller]}
     foreign = harness.place(store, Status.SUCCESS)
     for route in ALL_ROUTES:
-        if "{job_id}" not in route.path or route.access is Access.COOKIE:
+        if "{job_id}" not in route.path or route.access.by_browser:
             continue
         found = []
         for job_id in (foreign, UNKNOWN):

@@ -17,6 +17,7 @@ from rescind.service import accounts
 from rescind.service.health import Health
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
+from rescind.ui.pages import ERROR_PAGES
 from store import harness
 from store.conftest import make_store, store
 
@@ -33,7 +34,9 @@ def api(store: Store) -> Iterator[TestClient]:
     settings = config.settings(found)
     health = Health(store, SystemClock())
     context = Context(store=store, settings=settings, clock=SystemClock(), health=health)
-    with TestClient(application(context, ROUTES), base_url="http://rescind.example") as client:
+    with TestClient(
+        application(context, ROUTES, ERROR_PAGES), base_url="http://rescind.example"
+    ) as client:
         form = {"username": "bob", "password": PASSWORD}
         session = client.post("/api/v26.1/auth", data=form).json()["sessionId"]
         client.headers["Authorization"] = session

@@ -8,6 +8,7 @@ from rescind.api.application import application
 from rescind.api.hosts import Hosts
 from rescind.api.http import Context
 from rescind.api.routes import ROUTES
+from rescind.ui.pages import ERROR_PAGES
 from rescind.ui.routes import PAGES
 
 LOOPBACK = ["localhost", "LOCALHOST:8127", "a.localhost.", "127.0.0.1:8127", "127.9.9.9", "[::1]:1"]
@@ -53,7 +54,7 @@ def test_another_host_is_misdirected_and_told_the_setting(
     context: Context, method: str, path: str
 ) -> None:
     settings = replace(context.settings, allowed_hosts=())
-    app = application(replace(context, settings=settings), (*ROUTES, *PAGES))
+    app = application(replace(context, settings=settings), (*ROUTES, *PAGES), ERROR_PAGES)
     api = TestClient(app, base_url="http://evil.example")
     answer = api.request(method, path, headers={"Accept": "application/json"})
     assert answer.status_code == 421
@@ -67,5 +68,5 @@ def test_another_host_is_misdirected_and_told_the_setting(
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_probes_are_answered_by_any_name(context: Context, path: str) -> None:
-    api = TestClient(application(context, ROUTES), base_url="http://10.0.0.7:8127")
+    api = TestClient(application(context, ROUTES, ERROR_PAGES), base_url="http://10.0.0.7:8127")
     assert api.get(path).status_code == 200

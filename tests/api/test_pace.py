@@ -20,6 +20,7 @@ from rescind.service import passwords
 from rescind.service.policy import Profile
 from rescind.service.sign_in import SignIns
 from rescind.store.protocol import Store
+from rescind.ui.pages import ERROR_PAGES
 from store import harness
 
 JOBS = "/api/v26.1/services/jobs"
@@ -34,7 +35,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def api(context: Context, clock: ManualClock) -> TestClient:
-    app = application(replace(context, clock=clock), ROUTES)
+    app = application(replace(context, clock=clock), ROUTES, ERROR_PAGES)
     return TestClient(app, base_url="http://rescind.example")
 
 

@@ -17,6 +17,7 @@ from rescind.lifecycle import FINAL, Status
 from rescind.model import Actor
 from rescind.service.policy import Profile
 from rescind.store.protocol import Store
+from rescind.ui.pages import ERROR_PAGES
 from store import harness
 
 API = "/api/v26.1"
@@ -327,7 +328,7 @@ def test_a_query_that_takes_too_long_is_refused_with_what_to_do(
 ) -> None:
     harness.submit_all(store, [harness.new_job(title="x" * 1_000)] * 500)
     settings = replace(context.settings, query_seconds=0.001)
-    api = TestClient(application(replace(context, settings=settings), ROUTES))
+    api = TestClient(application(replace(context, settings=settings), ROUTES, ERROR_PAGES))
     much = " OR ".join(f"job_title__sys LIKE '%x{number}%y%'" for number in range(500))
     query = f"SELECT id FROM job__sys WHERE {much}"
     error_type, message = failure(api.post(URL, data={"q": query}, headers=ada))
@@ -378,7 +379,7 @@ def test_pages_are_for_who_may_still_see_them(
         for target in ("job__sys", "job_instance__sys")
     }
     settings = replace(context.settings, profile=Profile.VAULT)
-    by_now = TestClient(application(replace(context, settings=settings), ROUTES))
+    by_now = TestClient(application(replace(context, settings=settings), ROUTES, ERROR_PAGES))
     assert failure(by_now.get(pages["job__sys"], headers=ada))[0] == "INVALID_DATA"
     answer = by_now.get(pages["job_instance__sys"], headers=ada).json()
     assert answer["responseStatus"] == "SUCCESS"

@@ -27,6 +27,7 @@ from rescind.service import accounts
 from rescind.service.health import Health
 from rescind.service.policy import Permission
 from rescind.store.protocol import Store
+from rescind.ui.pages import ERROR_PAGES
 from store import harness
 
 EXAMPLES = int(os.environ.get("CANCEL_EXAMPLES", "60"))
@@ -198,7 +199,7 @@ class Vault:
             clock=SystemClock(),
             health=Health(store, SystemClock()),
         )
-        self.client = TestClient(application(context, ROUTES))
+        self.client = TestClient(application(context, ROUTES, ERROR_PAGES))
         self.user_ids: dict[str, int] = {}
         self.sessions: dict[str, str] = {}
         for name, permissions in USERS.items():

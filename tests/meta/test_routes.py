@@ -18,6 +18,8 @@ OPEN = {
     ("GET", "/healthz"): "one word",
     ("GET", "/readyz"): "one word",
     ("GET", "/rescind.css"): "the style sheet",
+    ("GET", "/rescind.js"): "the script of the pages",
+    ("GET", "/favicon.svg"): "the picture in the browser's tab",
 }
 
 
@@ -36,13 +38,20 @@ def test_no_route_stands_twice() -> None:
     assert len(rows) == len(set(rows))
 
 
-def test_a_cookie_changes_nothing_but_its_own_session() -> None:
+def test_who_has_no_session_changes_nothing_but_that() -> None:
     changing = {
         route.path
         for route in ALL_ROUTES
-        if route.access is Access.COOKIE and route.method != "GET"
+        if route.access is Access.VISITOR and route.method != "GET"
     }
     assert changing == {"/sign-in", "/sign-out"}
+
+
+def test_a_cookie_is_asked_for_on_pages_alone() -> None:
+    for route in ALL_ROUTES:
+        assert route.access.by_browser != route.path.startswith("/api") or (
+            route.access is Access.OPEN
+        )
 
 
 @pytest.mark.parametrize("profile", Profile)

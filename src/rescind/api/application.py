@@ -8,12 +8,12 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from rescind.api.gate import Gate, Shared
-from rescind.api.http import Context, Route
+from rescind.api.http import Context, ErrorPages, Route
 
 
-def application(context: Context, routes: Sequence[Route]) -> ASGIApp:
+def application(context: Context, routes: Sequence[Route], error_pages: ErrorPages) -> ASGIApp:
     """Every path of the table, and an answer in Vault's envelope for every other."""
-    shared = Shared(context)
+    shared = Shared(context, error_pages)
     by_path: dict[str, list[Route]] = defaultdict(list)
     for route in routes:
         by_path[route.path].append(route)

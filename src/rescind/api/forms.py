@@ -12,10 +12,17 @@ from rescind.wire.text import invalid
 
 
 def parse_form(body: bytes, content_type: str | None) -> dict[str, str]:
-    """The text fields of a form; of a repeated name the last counts, files are ignored.
+    """The text fields of a form, of a repeated name the last one; as :func:`parse_fields`."""
+    return dict(parse_fields(body, content_type, fields_max=limits.LOGIN_FIELDS_MAX))
+
+
+def parse_fields(
+    body: bytes, content_type: str | None, *, fields_max: int
+) -> list[tuple[str, str]]:
+    """The text fields of a form, in their order; files are ignored.
 
     Raises RequestRefused, INVALID_DATA, for any other content type, a malformed form, text that
-    is not UTF-8, or more than ``LOGIN_FIELDS_MAX`` fields.
+    is not UTF-8, or more than ``fields_max`` fields.
     """
     sent = content_type or ""
     readers = {"application/x-www-form-urlencoded": _urlencoded, "multipart/form-data": _multipart}
@@ -23,27 +30,26 @@ def parse_form(body: bytes, content_type: str | None) -> dict[str, str]:
     if read is None:
         raise invalid(f"Content-Type [{sent}] is not supported; supported: {', '.join(readers)}")
     try:
-        fields = read(body, sent)
+        return read(body, sent, fields_max)
     except (FormParserError, ValueError) as error:
         raise invalid(f"The form is malformed: {error}") from error
-    return dict(fields)
 
 
-def _urlencoded(body: bytes, _content_type: str) -> list[tuple[str, str]]:
+def _urlencoded(body: bytes, _content_type: str, fields_max: int) -> list[tuple[str, str]]:
     return parse_qsl(
         body.decode(),
         keep_blank_values=True,
         errors="strict",
-        max_num_fields=limits.LOGIN_FIELDS_MAX,
+        max_num_fields=fields_max,
     )
 
 
-def _multipart(body: bytes, content_type: str) -> list[tuple[str, str]]:
+def _multipart(body: bytes, content_type: str, fields_max: int) -> list[tuple[str, str]]:
     fields: list[Field] = []
     files: list[File] = []
 
     def count() -> None:
-        if len(fields) + len(files) > limits.LOGIN_FIELDS_MAX:
+        if len(fields) + len(files) > fields_max:
             raise ValueError("Max number of fields exceeded")
 
     def keep_field(field: Field) -> None:

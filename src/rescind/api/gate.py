@@ -16,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rescind import ids, limits
@@ -26,6 +26,8 @@ from rescind.api.http import (
     Access,
     Answer,
     Context,
+    ErrorPages,
+    Live,
     Pool,
     Request,
     Route,
@@ -33,6 +35,7 @@ from rescind.api.http import (
     detail_wanted,
     session_cookie,
 )
+from rescind.api.streams import Streams
 from rescind.api.versions import VERSIONS, precedes
 from rescind.errors import RequestRefused
 from rescind.service import accounts
@@ -68,8 +71,11 @@ class Gate:
 class Shared:
     """What all paths of the table share: context, pools, burst accounting."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, error_pages: ErrorPages) -> None:
         self._context = context
+        self._error_pages = error_pages
+        self._streams = Streams(partial(self._run, Pool.LIVE))
+        context.health.on_drain(self._streams.drain)
         self._burst = Burst()
         self._hosts = Hosts(context.settings)
         self._pools = {pool: anyio.CapacityLimiter(pool.threads) for pool in Pool}
@@ -77,19 +83,11 @@ class Shared:
 
     async def answer(self, http: HttpRequest, routes: Mapping[str, Route]) -> Response:
         """The response to one request; whatever goes wrong becomes an answer."""
-        request = _opened(http, secured=self._context.settings.secure_cookies)
-        close = False
+        asked = _Asked(_opened(http, secured=self._context.settings.secure_cookies))
         try:
-            if not any(route.any_host for route in routes.values()):
-                self._check_host(request)
-            route = _route_of(request, routes, self._context.profile)
-            if route.access is not Access.OPEN:
-                request = await self._run(route.pool, lambda: self._admit(request, route))
-            async with AsyncExitStack() as held:
-                large = partial(held.enter_async_context, self._large_bodies[route.pool])
-                body = await _read_body(http, route.body_bytes_max, large)
-                request = replace(request, body=body)
-                answer = await self._run(route.pool, lambda: route.handler(self._context, request))
+            answer = await self._answer(http, routes, asked)
+        except _NobodyError:
+            answer = self._error_pages.sign_in(asked.request)
         except _NothingThereError:
             answer = _nothing_there()
         except _MisdirectedError as error:
@@ -97,26 +95,76 @@ class Shared:
                 payload=envelope.failure(ErrorType.INVALID_DATA, str(error)), http_status=421
             )
         except RequestRefused as refusal:
-            detail = refusal.detail if detail_wanted(self._context, request) else {}
+            detail = refusal.detail if detail_wanted(self._context, asked.request) else {}
             payload = envelope.failure(refusal.error_type, refusal.message, **detail)
             answer = Answer(payload=payload, delay_seconds=refusal.delay_seconds)
-            close = isinstance(refusal, _BodyRefused)
+            asked.close = isinstance(refusal, _BodyRefused)
         except ClientDisconnect:
             answer = Answer(
                 payload=envelope.failure(ErrorType.INVALID_DATA, "The body ended early")
             )
-            close = True
+            asked.close = True
         except Exception as error:  # noqa: BLE001 - the last resort; the cause is logged
-            _log.exception("request failed", request_id=request.request_id, error=str(error))
-            answer = Answer(payload=envelope.exception(request.request_id))
+            request_id = asked.request.request_id
+            _log.exception("request failed", request_id=request_id, error=str(error))
+            answer = Answer(payload=envelope.exception(request_id))
+        return await self._respond(asked, answer)
+
+    async def _answer(
+        self, http: HttpRequest, routes: Mapping[str, Route], asked: "_Asked"
+    ) -> Answer | Text | Live:
+        """What the route's handler says of the request, which ``asked`` has as far as it is known.
+        Raises what :meth:`answer` answers.
+        """
+        if not any(route.any_host for route in routes.values()):
+            self._check_host(asked.request)
+        route = _route_of(asked.request, routes, self._context.profile)
+        if route.access is not Access.OPEN:
+            asked.request = await self._run(route.pool, lambda: self._admit(asked.request, route))
+        async with AsyncExitStack() as held:
+            large = partial(held.enter_async_context, self._large_bodies[route.pool])
+            body = await _read_body(http, route.body_bytes_max, large)
+            request = asked.request = replace(asked.request, body=body)
+            answer = await self._run(route.pool, lambda: self._handled(route, request))
+        if isinstance(answer, Live):
+            self._streams.require_room(request)
+        return answer
+
+    async def _respond(self, asked: "_Asked", answer: Answer | Text | Live) -> Response:
+        request = asked.request
         left = self._burst_left(request)
+        if isinstance(answer, Live):
+            headers = _headers(request, self._vault_headers(request, left, 0.0), {})
+            return self._stream(answer, request, headers)
         delay_seconds = answer.delay_seconds
         if left < 0 and self._context.profile is Profile.VAULT:
             delay_seconds = max(delay_seconds, limits.RESPONSE_DELAY_SECONDS)
+        if isinstance(answer, Answer) and _by_browser(request):
+            answer = self._error_pages.refused(request, answer)
         if delay_seconds:
             await anyio.sleep(delay_seconds)  # no thread waits
         headers = self._vault_headers(request, left, delay_seconds)
-        return _response(request, answer, headers, close=close)
+        return _response(request, answer, headers, close=asked.close)
+
+    def _handled(self, route: Route, request: Request) -> Answer | Text | Live:
+        answer = route.handler(self._context, request)
+        if isinstance(answer, Live) and not _wants_events(request):
+            return answer.page(answer.look())
+        return answer
+
+    def _stream(self, live: Live, request: Request, headers: Mapping[str, str]) -> Response:
+        def still() -> bool:
+            """Whether who watches is signed in, and may what they might when they came."""
+            session = accounts.session(
+                self._context.store,
+                request.session_id or "",
+                inactive_seconds=self._context.inactive_seconds,
+                extend=False,
+            )
+            return session is not None and session.user == request.signed_in.user
+
+        events = self._streams.follow(live, request, still)
+        return StreamingResponse(events, headers=dict(headers), media_type="text/event-stream")
 
     async def _run(self, pool: Pool, work: Callable[[], _T]) -> _T:
         return await anyio.to_thread.run_sync(work, limiter=self._pools[pool])
@@ -130,9 +178,10 @@ class Shared:
 
     def _admit(self, request: Request, route: Route) -> Request:
         """The request with its caller, or RequestRefused."""
-        if route.access is Access.COOKIE and route.method != "GET":
+        by_browser = route.access.by_browser
+        if by_browser and route.method != "GET":
             _require_same_origin(request)
-        session_id = _cookie(request) if route.access is Access.COOKIE else _authorization(request)
+        session_id = _cookie(request) if by_browser else _authorization(request)
         session = session_id and accounts.session(
             self._context.store,
             session_id,
@@ -140,11 +189,13 @@ class Shared:
             extend=route.extends_session,
         )
         if not session_id or not session:
-            if route.access is Access.COOKIE:
+            if route.access is Access.VISITOR:
                 return request
+            if route.access is Access.COOKIE:
+                raise _NobodyError
             raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
         caller = Caller(user=session.user, request_id=request.request_id, reason=_reason(request))
-        if route.access is Access.SESSION or route.method == "GET":  # anyone may sign out
+        if route.access is not Access.VISITOR:
             caller.require(Permission.API_ACCESS)
         if route.permitted is not None:
             route.permitted(caller, self._context.profile)
@@ -182,11 +233,7 @@ class Shared:
 def _response(
     request: Request, answer: Answer | Text, vault_headers: Mapping[str, str], *, close: bool
 ) -> Response:
-    headers = {**answer.headers, **vault_headers}
-    headers.setdefault("Cache-Control", "no-store")
-    headers["X-Content-Type-Options"] = "nosniff"
-    if request.https and not is_loopback(hostname(request.host)):  # there, others answer as well
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+    headers = _headers(request, vault_headers, answer.headers)
     if close:
         headers["Connection"] = "close"
     if isinstance(answer, Text):
@@ -198,6 +245,28 @@ def _response(
     # Any other answer to CONNECT would make a tunnel of the connection.
     status = 405 if request.method == "CONNECT" else answer.http_status
     return Response(body, status_code=status, headers=headers)
+
+
+def _headers(
+    request: Request, vault_headers: Mapping[str, str], own: Mapping[str, str]
+) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store", **own, **vault_headers}
+    headers["X-Content-Type-Options"] = "nosniff"
+    if request.https and not is_loopback(hostname(request.host)):  # there, others answer as well
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+class _Asked:
+    """A request as far as it is known, and whether its connection is over once it is answered."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.close = False
+
+
+class _NobodyError(Exception):
+    """A browser without a session asks for what needs one."""
 
 
 class _NothingThereError(Exception):
@@ -317,6 +386,16 @@ def _cookie(request: Request) -> str | None:
     """
     found = _COOKIES[request.https].search(request.headers.get("cookie", ""))
     return None if found is None else found[1]
+
+
+def _wants_events(request: Request) -> bool:
+    return request.headers.get("accept", "").startswith("text/event-stream")
+
+
+def _by_browser(request: Request) -> bool:
+    """Whether a person looks at the answer, and not at the API's."""
+    is_api = request.path == "/api" or request.path.startswith("/api/")
+    return "text/html" in request.headers.get("accept", "") and not is_api
 
 
 def _require_same_origin(request: Request) -> None:

@@ -1,7 +1,8 @@
 """What passes through the gate: a request value in, an answer value out, and the table's rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -92,6 +93,20 @@ class Text(Struct, frozen=True, kw_only=True):
     """It is held back for so long."""
 
 
+class Live(Struct, frozen=True, kw_only=True):
+    """A page that goes on while somebody watches. ``look`` and what follows may take their time."""
+
+    key: Hashable
+    """Of all that show the same, which share their looks."""
+    look: Callable[[], Any]
+    """What there is to see now, to be compared with what there was. Raises RequestRefused for what
+    cannot be shown any more."""
+    regions: Callable[[Any], Mapping[str, str]]
+    """The parts of the page that change with it: HTML by the ids of their elements."""
+    page: Callable[[Any], Text]
+    """The whole page."""
+
+
 def session_cookie(*, https: bool) -> str:
     """The name of the pages' cookie. Over TLS it is one that no other host, and nobody without TLS,
     can have set (RFC 6265bis, 4.1.3).
@@ -105,7 +120,19 @@ def detail_wanted(context: Context, request: Request) -> bool:
     return wanted and context.profile is Profile.OPEN
 
 
-Handler = Callable[[Context, Request], Answer | Text]
+Handler = Callable[[Context, Request], Answer | Text | Live]
+
+
+class ErrorPages(Protocol):
+    """What a browser is shown in place of an answer in Vault's envelope."""
+
+    def refused(self, request: Request, answer: Answer) -> Text:
+        """Why it is not shown what it has asked for."""
+        ...
+
+    def sign_in(self, request: Request) -> Text:
+        """The way to sign in, and from there to what it has asked for."""
+        ...
 
 
 class Access(Enum):
@@ -113,7 +140,13 @@ class Access(Enum):
 
     OPEN = "anyone"
     SESSION = "a session in the Authorization header, with API access"
-    COOKIE = "a browser: the session, if there is one, comes by cookie and only ever reads"
+    COOKIE = "a browser, with a session in its cookie, with API access"
+    VISITOR = "a browser, whether it has a session or not"
+
+    @property
+    def by_browser(self) -> bool:
+        """Whether the session comes by cookie; what changes anything must come from our pages."""
+        return self in (Access.COOKIE, Access.VISITOR)
 
 
 class Pool(Enum):
@@ -124,6 +157,7 @@ class Pool(Enum):
     QUERY = "queries, which may take long"
     SUBMIT = "submits, whose parsing takes its time"
     LOGIN = "sign-ins"
+    LIVE = "looks at what pages go on to show"
 
     @property
     def threads(self) -> int:
@@ -137,6 +171,7 @@ _THREADS = {
     Pool.QUERY: limits.QUERY_REQUESTS_MAX,
     Pool.SUBMIT: limits.SUBMIT_REQUESTS_MAX,
     Pool.LOGIN: limits.LOGIN_REQUESTS_MAX,
+    Pool.LIVE: limits.LIVE_LOOKS_MAX,
 }
 
 

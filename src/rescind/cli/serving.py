@@ -24,7 +24,7 @@ from rescind.config import Settings, made_by_kubernetes, sqlite_path, without_pa
 from rescind.engines.process.system import forget_environment
 from rescind.errors import CannotStart
 from rescind.service import accounts
-from rescind.ui.pages import curl_lines
+from rescind.ui.visitors import curl_lines
 from rescind.wiring import Service
 
 

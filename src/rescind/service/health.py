@@ -23,12 +23,23 @@ class Health:
     ) -> None:
         self.draining = False
         """Whether this process was told to stop: who balances load should go elsewhere."""
+        self._on_drain: list[Callable[[], object]] = []
         self._problem = problem
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
         self._ready = False
+
+    def on_drain(self, told: Callable[[], object]) -> None:
+        """Have ``told`` called when this process is told to stop."""
+        self._on_drain.append(told)
+
+    def drain(self) -> None:
+        """This process was told to stop."""
+        self.draining = True
+        for told in self._on_drain:
+            told()
 
     def trouble(self) -> str | None:
         """Why this process should be sent nothing, in a line; None when it can serve."""

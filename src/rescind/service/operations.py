@@ -178,6 +178,11 @@ def outcomes(
     return found
 
 
+def may_act(caller: Caller, found: Operation) -> bool:
+    """Whether the caller may stop and undo an operation."""
+    return _stoppable_owner(caller) in (None, found.created_by)
+
+
 def rights(profile: Profile) -> Callable[[User, Action], Rights]:
     """What the user of an operation may, as they are when it is asked."""
 

@@ -1,4 +1,4 @@
-"""Read one job, its log, lists of jobs, and who runs them."""
+"""Read one job, its log, and lists of jobs."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from rescind import limits
 from rescind.errors import RequestRefused
 from rescind.lifecycle import FINAL
-from rescind.model import Details, Job, JobFilter, JobPage, LiveWorker
+from rescind.model import Details, Job, JobFilter, JobPage
 from rescind.service.policy import Caller, Profile, listable_owner, readable_owner
 from rescind.store.protocol import JobStore
 from rescind.wire.dates import format_instant
@@ -52,18 +52,6 @@ def monitors(
     """
     owner = listable_owner(caller, profile)
     return store.monitors(wanted, limit=window.limit, offset=window.offset, owner=owner)
-
-
-def latest_jobs(store: JobStore, caller: Caller, *, below: int = limits.JOB_ID_MAX) -> list[Job]:
-    """A page of the jobs the caller may read, newest first, with ids less than ``below``."""
-    return store.latest_jobs(
-        limit=limits.PAGE_JOBS_DEFAULT, below=below, owner=readable_owner(caller)
-    )
-
-
-def workers(store: JobStore, caller: Caller) -> list[LiveWorker]:
-    """The workers that live, or ended without a word; none for who may not read all jobs."""
-    return store.workers() if readable_owner(caller) is None else []
 
 
 def details(store: JobStore, caller: Caller, job_id: int) -> Details:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from rescind.lifecycle import Status
 from rescind.model import (
     Account,
     Actor,
@@ -20,6 +21,7 @@ from rescind.model import (
     FoundRow,
     Job,
     JobFilter,
+    JobListing,
     JobMetadata,
     JobPage,
     KeptOutcome,
@@ -27,9 +29,11 @@ from rescind.model import (
     LogChunk,
     NewJob,
     Once,
+    Passage,
     Registration,
     RequestKey,
     RerunVerdict,
+    Run,
     RunEnd,
     RunProgress,
     RunRef,
@@ -53,7 +57,7 @@ from rescind.operation import (
     Wanted,
     Worked,
 )
-from rescind.selection import Column, Selection, Source
+from rescind.selection import Column, Filter, Selection, Source
 
 
 class Channel(StrEnum):
@@ -284,7 +288,7 @@ class JobStore(Protocol):
         ...
 
     def workers(self) -> list[LiveWorker]:
-        """The workers that have registered and not ended."""
+        """The workers that have registered and not ended, the oldest first."""
         ...
 
     def job(self, job_id: int, *, owner: int | None = None) -> Job | None:
@@ -527,6 +531,39 @@ class OperationStore(Protocol):
         ...
 
 
+class PageStore(Protocol):
+    """What people look at."""
+
+    def listing(
+        self,
+        where: Filter,
+        statuses: Collection[Status],
+        *,
+        limit: int,
+        offset: int,
+        seconds: float,
+    ) -> JobListing:
+        """A page of the jobs that a filter, which says nothing of their status, and ``statuses``
+        mean: what runs, then what waits, in the order of its start, then what has ended, the
+        latest first; and how many the filter means in each status. Raises QueryTooSlow.
+        """
+        ...
+
+    def user_names(self, ids: Collection[int]) -> dict[int, str]:
+        """The names of these users, as far as they exist."""
+        ...
+
+    def runs(self, *, limit: int) -> list[Run]:
+        """Up to ``limit`` jobs that workers hold, by worker and id."""
+        ...
+
+    def passages(self, since: datetime, width: timedelta, *, seconds: float) -> list[Passage]:
+        """How all jobs that live, or have ended since then, came and went, in periods of
+        ``width``. Raises QueryTooSlow.
+        """
+        ...
+
+
 class Exchange(Protocol):
     """Wake-ups between processes that share a store. One thread calls all but ``post`` and
     ``wake``, which may come from any.
@@ -564,7 +601,7 @@ class Exchange(Protocol):
         ...
 
 
-class Store(JobStore, QueryStore, OperationStore, AccountStore, KeyStore, Protocol):
+class Store(JobStore, QueryStore, OperationStore, PageStore, AccountStore, KeyStore, Protocol):
     """Everything that is durable."""
 
     def now(self) -> datetime:

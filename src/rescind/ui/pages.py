@@ -1,20 +1,74 @@
-"""Handlers of the pages. They only show; signing in and out is all that a form can do."""
+"""How pages are made, and what is shown when one cannot be."""
 
-import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from msgspec.structs import replace
 
-from rescind import limits
-from rescind.api.auth import signed_in_by
-from rescind.api.forms import parse_form
-from rescind.api.http import Context, Request, Text, session_cookie
-from rescind.errors import RequestRefused
-from rescind.service import accounts, read
+from rescind.api.http import Answer, Context, Request, Text
+from rescind.clock import SystemClock
+from rescind.ui.paths import here, local, with_parameter
+from rescind.wire.error_types import ErrorType
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+_STATUSES = {
+    ErrorType.INSUFFICIENT_ACCESS: 403,
+    ErrorType.API_LIMIT_EXCEEDED: 429,
+    ErrorType.UNEXPECTED_ERROR: 500,
+}
+"""HTTP's own, of what is refused to a browser; anything else is 400."""
+
+
+def number(value: int) -> str:
+    """A number with its thousands apart."""
+    return f"{value:,}"
+
+
+def many(count: int, noun: str) -> str:
+    """So many of what ``noun`` names."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def instant(at: datetime, *, fraction: bool = False) -> str:
+    """An instant as people read it, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"[: 23 if fraction else 19]
+
+
+def duration(seconds: float) -> str:
+    """A length of time in at most two units; the page's script writes it the same."""
+    minutes, whole = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole} s" if minutes else f"{whole} s"
+
+
+def since(at: datetime) -> str:
+    """How long ago something was."""
+    return duration((SystemClock().now() - at).total_seconds())
+
+
+def between(start: datetime, end: datetime) -> str:
+    """How long something took: with milliseconds, if it was short."""
+    took = end - start
+    if took < timedelta(seconds=10):
+        return f"{max(0.0, took.total_seconds()):.1f} s"
+    return duration(took.total_seconds())
+
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("rescind.ui"),
@@ -24,130 +78,100 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_STYLE = resources.files("rescind.ui").joinpath("static", "rescind.css").read_text()
-
-_ID = re.compile(r"[0-9]{1,30}")
-# Two slashes, or a slash and what browsers take for one, lead to another host.
-_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
+_TEMPLATES.filters.update(number=number, many=many, instant=instant, since=since, between=between)
+_TEMPLATES.globals.update(with_parameter=with_parameter)
 
 
-def front(context: Context, request: Request) -> Text:
-    """What Rescind is, how to use it, and the jobs for who is signed in."""
-    if request.caller is None:
-        return _page("front.html", request, jobs=None, after=_path(request.query.get("next")))
-    below = request.query.get("below", "")
-    page = read.latest_jobs(
-        context.store,
-        request.caller,
-        below=min(int(below), limits.JOB_ID_MAX) if _ID.fullmatch(below) else limits.JOB_ID_MAX,
-    )
-    older = page[-1].id if len(page) == limits.PAGE_JOBS_DEFAULT else None
-    workers = read.workers(context.store, request.caller)
-    return _page("front.html", request, jobs=page, older=older, workers=workers)
+def region(template: str, **values: Any) -> str:
+    """A part of a page that changes by itself, from the template of its name."""
+    return _TEMPLATES.get_template(f"regions/{template}.html").render(**values)
 
 
-def _path(text: str | None) -> str | None:
-    """Where to go after signing in: a path of this service, or nowhere."""
-    return text if text is not None and _PATH.fullmatch(text) else None
-
-
-def _sign_in_path(after: str | None) -> str:
-    return "/" if after is None else f"/?next={quote(after, safe='/')}"
-
-
-def job(context: Context, request: Request) -> Text:
-    """One job: its row, its moves, its log."""
-    if request.caller is None:
-        return _see(_sign_in_path(request.path))
-    job_id = int(request.parameters["job_id"])
-    try:
-        found = read.details(context.store, request.caller, job_id)
-    except RequestRefused as refusal:
-        return _page("refused.html", request, status=404, message=refusal.message, back="/")
-    return _page(
-        "job.html",
-        request,
-        job=found.job,
-        events=found.events,
-        log=read.log(context.store, request.caller, job_id).text,
-    )
-
-
-def sign_in(context: Context, request: Request) -> Text:
-    """Open a session that the browser keeps, in place of the one that it has."""
-    after = None
-    try:
-        form = parse_form(request.body, request.headers.get("content-type"))
-        after = _path(form.get("next"))
-        signed_in = signed_in_by(context, request, form)
-    except RequestRefused as refusal:
-        back = _sign_in_path(after)
-        page = _page("refused.html", request, message=refusal.message, back=back)
-        return replace(page, delay_seconds=refusal.delay_seconds)
-    if request.session_id is not None:
-        accounts.sign_out(context.store, request.session_id)
-    page = _see(after or "/", _cookie(request, signed_in.session_id))
-    return replace(page, delay_seconds=signed_in.delay_seconds)
-
-
-def sign_out(context: Context, request: Request) -> Text:
-    """End the browser's session."""
-    if request.session_id is not None:
-        accounts.sign_out(context.store, request.session_id)
-    return _see("/", _cookie(request, "", "; Max-Age=0"))
-
-
-def _cookie(request: Request, value: str, more: str = "") -> dict[str, str]:
-    """The header that sets the session's cookie. It comes along with a link from elsewhere, so that
-    who follows one is signed in; forms ask where they were sent from.
-    """
-    name = session_cookie(https=request.https)
-    secure = "; Secure" if request.https else ""
-    return {"Set-Cookie": f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}"}
-
-
-def style(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
-    """The style sheet."""
-    return Text(text=_STYLE, content_type="text/css; charset=utf-8")
-
-
-def _page(template: str, request: Request, *, status: int = 200, **values: Any) -> Text:
+def page(
+    template: str,
+    request: Request,
+    *,
+    status: int = 200,
+    live: bool = False,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Text:
+    """A whole page; one that is ``live`` asks for its events by its own address."""
     user = None if request.caller is None else request.caller.user.name
-    scheme = "https" if request.https else "http"
-    lines = curl_lines(f"{scheme}://{request.host}")
-    text = _TEMPLATES.get_template(template).render(user=user, curl_lines=lines, **values)
+    text = _TEMPLATES.get_template(template).render(
+        user=user, path=request.path, here=here(request), live=live, **values
+    )
     return Text(
         text=text,
         content_type="text/html; charset=utf-8",
         http_status=status,
-        headers=_HEADERS,
+        headers={**HEADERS, "Vary": "Accept", **(headers or {})},
     )
 
 
-def curl_lines(address: str, password: str = "YOUR-PASSWORD") -> tuple[str, str, str]:  # noqa: S107 - a placeholder
-    """Sign in, submit a demo job, cancel it: from a shell."""
-    api = f"{address}/api/v26.1"
-    headers = "-H \"Authorization: $SESSION\" -H 'Content-Type: application/json'"
-    # By standard input: what stands on a command line, everyone on the machine can read.
-    given = f"printf %s '{password}'"
-    form = "-d username=admin --data-urlencode password@-"
-    submit = '[{"job_metadata": "demo_sleep__c", "parameters": {"seconds": 60}}]'
-    cancel = '[{"job_id": 1}]'
-    return (
-        f"SESSION=$({given} | curl -s {api}/auth {form} | grep -o '[0-9A-F]\\{{128\\}}')",
-        f"curl {api}/services/jobs {headers} -d '{submit}'",
-        f"curl {api}/services/jobs/actions/cancel {headers} -d '{cancel}'",
-    )
-
-
-def _see(path: str, headers: Mapping[str, str] | None = None) -> Text:
+def see(path: str, headers: Mapping[str, str] | None = None) -> Text:
     """The browser goes on to another page."""
     more = headers or {}
-    return Text(text="", http_status=303, headers={"Location": path, **_HEADERS, **more})
+    return Text(text="", http_status=303, headers={"Location": path, **HEADERS, **more})
+
+
+def sign_in_path(after: str | None) -> str:
+    """Where one signs in, and comes to ``after``, a path of this service, from there."""
+    return "/" if after in (None, "/") else f"/?next={quote(after or '', safe='/')}"
+
+
+def refusal(request: Request, message: str, *, status: int = 400, back: str | None = None) -> Text:
+    """A page that says why something was not done, and leads back."""
+    return page("refused.html", request, status=status, message=message, back=back or came(request))
+
+
+def came(request: Request) -> str:
+    """The page that the browser has come from, if it is one of ours; else the first one."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    path = f"{referer.path}?{referer.query}" if referer.query else referer.path
+    ours = referer.netloc == request.host and path != request.path
+    return (ours and local(path)) or "/"
+
+
+class _Errors:
+    """See :class:`rescind.api.http.ErrorPages`."""
+
+    def refused(self, request: Request, answer: Answer) -> Text:
+        """A page that says why, and leads back."""
+        error = answer.payload["errors"][0]
+        ok = answer.http_status == HTTPStatus.OK
+        status = _STATUSES.get(error["type"], 400) if ok else answer.http_status
+        return refusal(request, error["message"], status=status)
+
+    def sign_in(self, request: Request) -> Text:
+        """To where one signs in; from there back to the page, or to that whose form was sent."""
+        get = request.method in ("GET", "HEAD")
+        return see(sign_in_path(here(request) if get else came(request)))
+
+
+ERROR_PAGES = _Errors()
+
+_ASSETS = {
+    "rescind.css": "text/css; charset=utf-8",
+    "rescind.js": "text/javascript; charset=utf-8",
+    "favicon.svg": "image/svg+xml",
+}
+_STATIC = {
+    f"/{name}": Text(
+        text=resources.files("rescind.ui").joinpath("static", name).read_text(),
+        content_type=content_type,
+    )
+    for name, content_type in _ASSETS.items()
+}
+ASSETS = tuple(_STATIC)
+"""The paths of what pages are made of."""
+
+
+def asset(context: Context, request: Request) -> Text:  # noqa: ARG001 - a handler's signature
+    """The style sheet, the script, or the picture in the browser's tab."""
+    return _STATIC[request.path]
+
+
+def delayed(answer: Text, seconds: float) -> Text:
+    """An answer that is held back for so long."""
+    return replace(answer, delay_seconds=seconds)

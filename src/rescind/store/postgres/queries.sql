@@ -383,3 +383,32 @@ DELETE FROM idempotency_key WHERE (user_id, method, path, key) IN (
     ORDER BY created_at LIMIT :limit
     FOR UPDATE SKIP LOCKED)
 RETURNING user_id;
+
+-- name: workers
+-- Those that have not ended; one whose lease does not hold is lost.
+SELECT id, host, pid, slots, started_at, seen_at, EXISTS (
+    SELECT 1 FROM worker_lease WHERE worker = worker.id AND expires_at > moment()) AS alive
+FROM worker ORDER BY started_at, id;
+
+-- name: user_names
+-- The names of some users.
+SELECT id, name FROM user_account WHERE id = ANY(:ids);
+
+-- name: passages
+-- How jobs came and went, by periods.
+SELECT status, due, left_at AS "left", ended, count(*) AS total FROM (
+    SELECT
+        status,
+        greatest(-1, floor(
+            extract(epoch FROM greatest(created_at, run_at) - CAST(:since AS timestamptz))
+            / extract(epoch FROM CAST(:width AS interval))))::integer AS due,
+        CASE WHEN coalesce(started_at, finished_at) IS NOT NULL THEN greatest(-1, floor(
+            extract(epoch FROM coalesce(started_at, finished_at) - CAST(:since AS timestamptz))
+            / extract(epoch FROM CAST(:width AS interval))))::integer END AS left_at,
+        floor(extract(epoch FROM finished_at - CAST(:since AS timestamptz))
+            / extract(epoch FROM CAST(:width AS interval)))::integer AS ended
+    FROM (
+        SELECT * FROM job WHERE finished_at >= :since
+        UNION ALL {live}
+    ) AS lately
+) AS passages GROUP BY status, due, left_at, ended;

@@ -15,6 +15,7 @@ from rescind.store.postgres.transaction import PostgresTransaction
 from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
+from rescind.store.sql.listing import Listing
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.operations import Operations
 from rescind.store.sql.queries import Queries
@@ -24,7 +25,7 @@ from rescind.store.sql.selections import Selections
 from rescind.store.sql.statements import RowsHeldError
 
 
-class PostgresStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accounts, Keys):
+class PostgresStore(Moves, Reruns, Selections, Operations, Reads, Queries, Listing, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on a PostgreSQL database. ``exchange`` takes the
     wake-ups of this process to the others, when something drives it.
     """

@@ -118,9 +118,19 @@ WHERE job_id = :job_id AND start_byte + bytes > :from_byte
         WHERE job_id = :job_id AND start_byte <= :from_byte), 0)
 ORDER BY start_byte;
 
--- name: workers
--- Those that live, or ended without a word.
-SELECT id, host, pid, slots, started_at, seen_at FROM worker ORDER BY started_at, id;
+-- name: listed
+-- A page of jobs that have an index of their own: band, filter and order are put in by name, see
+-- sql/listing.py.
+SELECT * FROM job WHERE {band} AND {where} ORDER BY {order} LIMIT :limit OFFSET :offset;
+
+-- name: listed_totals
+-- How many of them there are, by status.
+SELECT status, count(*) AS total FROM job WHERE {band} AND {where} GROUP BY status;
+
+-- name: runs
+-- What workers hold.
+SELECT id, title, status, started_at, worker FROM job WHERE worker IS NOT NULL
+ORDER BY worker, id LIMIT :limit;
 
 -- name: people
 -- Everyone but the system itself.

@@ -564,3 +564,27 @@ DELETE FROM idempotency_key WHERE (user_id, method, path, key) IN (
     SELECT user_id, method, path, key FROM idempotency_key WHERE created_at <= :now - :age
     ORDER BY created_at LIMIT :limit)
 RETURNING user_id;
+
+-- name: workers
+-- The one process of the file has ended the workers before it.
+SELECT id, host, pid, slots, started_at, seen_at, 1 AS alive FROM worker ORDER BY started_at, id;
+
+-- name: user_names
+-- The names of some users.
+SELECT id, name FROM user_account WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: passages
+-- How jobs came and went, by periods.
+SELECT status, due, left_at AS "left", ended, count(*) AS total FROM (
+    SELECT
+        status,
+        CASE WHEN max(created_at, run_at) < :since THEN -1
+            ELSE (max(created_at, run_at) - :since) / :width END AS due,
+        CASE WHEN coalesce(started_at, finished_at) < :since THEN -1
+            ELSE (coalesce(started_at, finished_at) - :since) / :width END AS left_at,
+        (finished_at - :since) / :width AS ended
+    FROM (
+        SELECT * FROM job WHERE finished_at >= :since
+        UNION ALL {live}
+    ) AS lately
+) AS passages GROUP BY status, due, left_at, ended;

@@ -16,6 +16,7 @@ from rescind.model import RunRef
 from rescind.store.protocol import Channel
 from rescind.store.sql.accounts import Accounts
 from rescind.store.sql.keys import Keys
+from rescind.store.sql.listing import Listing
 from rescind.store.sql.moves import Moves
 from rescind.store.sql.operations import Operations
 from rescind.store.sql.queries import Queries
@@ -26,7 +27,7 @@ from rescind.store.sqlite.database import Database
 from rescind.store.sqlite.transaction import SqliteTransaction
 
 
-class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Accounts, Keys):
+class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Listing, Accounts, Keys):
     """:class:`rescind.store.protocol.Store` on one SQLite file."""
 
     operation_batch_jobs = limits.SQLITE_OPERATION_BATCH_JOBS

@@ -138,7 +138,7 @@ def _adapted(value: Any) -> Any:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("active", "idempotent", "known", "readable", "undo"), bool),
+    **dict.fromkeys(("active", "alive", "idempotent", "known", "readable", "undo"), bool),
     **dict.fromkeys(("cancellable_in", "permissions"), of_json),
     **dict.fromkeys(
         (
