@@ -20,7 +20,15 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 		--jobs rescind.demo --first-administrator
 
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
-	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal
+	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal --ignore tests/browser
+
+test-browser: $(VENV)/dev ## tests of the pages in a real browser: Debian's Chromium
+	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
+	$(BIN)/pytest -n 3 --dist worksteal tests/browser
+
+pictures: $(VENV)/dev ## make the pictures of the pages in docs/images anew (needs chromium)
+	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
+	$(BIN)/python docs/pictures.py
 
 prove: $(VENV)/dev ## races, stops, daemons, kills, fuzzing, a million jobs: about an hour, with figures
 	RACE_ROUNDS=500 $(BIN)/pytest -s tests/guarantee/test_races_at_scale.py
@@ -79,4 +87,4 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/run
 	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help up test prove bench check format lock clean
+.PHONY: help up test test-browser pictures prove bench check format lock clean
