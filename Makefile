@@ -49,6 +49,7 @@ bench: $(VENV)/dev ## what everything costs, beside its floor; writes bench/resu
 	$(BIN)/python bench/flood.py
 	$(BIN)/python bench/lists.py
 	$(BIN)/python bench/queries.py
+	$(BIN)/python bench/page.py --finished 100000
 	$(BIN)/python bench/restarts.py
 	$(BIN)/python bench/absences.py
 	$(BIN)/python bench/strangers.py

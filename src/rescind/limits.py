@@ -87,9 +87,9 @@ QUERY_REQUESTS_MAX = 3
 LOGIN_REQUESTS_MAX = 2
 LIVE_LOOKS_MAX = 2
 """Of pages that go on, at once."""
-LIVE_LOOK_SECONDS, LIVE_LOOK_SHARE = 0.5, 0.1
-"""From one look for a page that goes on to the next; and the part of the time that they may take:
-where one takes long, the next comes later."""
+LIVE_LOOK_SECONDS, LIVE_LOOK_SHARE = 0.5, 0.25
+"""From one look for a page that goes on to the next; and the part of a process's time that all may
+take together: where they take long, the next come later."""
 LIVE_SESSION_SECONDS = 10.0
 """Between two looks at the session of who watches."""
 LIVE_STREAMS_MAX, LIVE_STREAMS_OF_USER_MAX = 500, 50

@@ -186,7 +186,7 @@ class Shared:
             self._context.store,
             session_id,
             inactive_seconds=self._context.inactive_seconds,
-            extend=route.extends_session,
+            extend=route.extends_session and not _wants_events(request),
         )
         if not session_id or not session:
             if route.access is Access.VISITOR:

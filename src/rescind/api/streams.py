@@ -64,7 +64,7 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         user_id = request.signed_in.user.id
         self._open[user_id] += 1
-        watch = self._watches.setdefault(live.key, _Watch(live, self._run))
+        watch = self._watches.setdefault(live.key, _Watch(live, self._run, self._watches.__len__))
         watch.watchers += 1
         try:
             async for event in self._events(watch, still):
@@ -105,13 +105,17 @@ def _event(name: str, data: str) -> bytes:
 class _Watch:
     """What some streams show, looked at again and again while there are any."""
 
-    def __init__(self, live: Live, run: Run) -> None:
+    def __init__(self, live: Live, run: Run, among: Callable[[], int]) -> None:
+        """``among``: how many there are, this one counted."""
         self._live = live
         self._run = run
+        self._among = among
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._regions: dict[str, tuple[int, str]] = {}
         """The HTML of each, and since which version."""
+        self._took = 0.0
+        """The last look, in seconds, without waiting for its thread."""
         self.watchers = 0
         self.version = 0
         self.ended = False
@@ -140,12 +144,11 @@ class _Watch:
             await asyncio.wait_for(self._changed.wait(), seconds)
 
     async def _look_on(self) -> None:
-        loop = asyncio.get_running_loop()
+        time = asyncio.get_running_loop().time
         state: object = None
         while not self.ended:
-            began = loop.time()
             try:
-                look = await self._run(partial(self._looked, state))
+                look = await self._run(partial(self._looked, state, time))
             except RequestRefused as refusal:
                 self.refusal = refusal.message
                 self.end()
@@ -160,13 +163,18 @@ class _Watch:
             if look is not None:
                 state, regions = look
                 self._tell(regions)
-            took = loop.time() - began
+            took = self._took * self._among()
             await asyncio.sleep(max(limits.LIVE_LOOK_SECONDS, took / limits.LIVE_LOOK_SHARE))
 
-    def _looked(self, before: object) -> tuple[object, Mapping[str, str]] | None:
+    def _looked(
+        self, before: object, time: Callable[[], float]
+    ) -> tuple[object, Mapping[str, str]] | None:
         """What there is to see, and how it looks; None if that is as before."""
+        began = time()
         state = self._live.look()
-        return None if state == before else (state, self._live.regions(state))
+        regions = None if state == before else self._live.regions(state)
+        self._took = time() - began
+        return None if regions is None else (state, regions)
 
     def _tell(self, regions: Mapping[str, str]) -> None:
         new = {
