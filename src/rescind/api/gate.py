@@ -164,7 +164,11 @@ class Shared:
             return session is not None and session.user == request.signed_in.user
 
         events = self._streams.follow(live, request, still)
-        return StreamingResponse(events, headers=dict(headers), media_type="text/event-stream")
+        unheld = {
+            **headers,
+            "X-Accel-Buffering": "no",
+        }  # nginx would keep events until there are many
+        return StreamingResponse(events, headers=unheld, media_type="text/event-stream")
 
     async def _run(self, pool: Pool, work: Callable[[], _T]) -> _T:
         return await anyio.to_thread.run_sync(work, limiter=self._pools[pool])
