@@ -243,4 +243,5 @@ def test_a_stream_does_not_count_as_use_of_its_session(
 def test_nobody_follows_without_a_session(api: TestClient, store: Store, path: str) -> None:
     harness.submit(store)
     answer = api.get(path, headers=EVENTS)
-    assert "text/event-stream" not in answer.headers.get("content-type", "")
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.text == "event: over\ndata: \n\n"

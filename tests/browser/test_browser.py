@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import DESKTOP, PASSWORD, PHONE, Visit, add_user
+from full import fill_sqlite
 from process.conftest import Service
 
 Come = Callable[..., Visit]
@@ -376,13 +377,31 @@ def test_a_form_that_is_sent_after_the_session_loses_nothing(visit: Come, servic
     became(here, "1 accepted, 0 refused")
 
 
-def test_streams_end_at_once_when_the_service_is_told_to_stop(
-    visit: Come, service: Service
+def test_a_page_goes_on_with_the_service_that_takes_the_place_of_one_that_ends(
+    visit: Come, service: Service, serve: Callable[..., Service]
 ) -> None:
     here = visit()
     here.is_live()
     assert service.end() == 0
-    expect(here.page.locator("#live")).to_contain_text("Not live")
+    expect(here.page.locator("#live")).to_contain_text("Not live: trying again")
+    next_one = serve("--port", service.address.rpartition(":")[2])
+    here.is_live()
+    [job_id] = sleeping(next_one)
+    expect(here.row(job_id)).to_be_visible()
+
+
+def test_an_operation_that_goes_on_is_stopped(
+    visit: Come, service: Service, serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    assert service.end() == 0
+    fill_sqlite(f"{tmp_path}/rescind.db", 10, 100_000)
+    serve("--port", service.address.rpartition(":")[2])
+    here = visit()
+    here.open("/?status=SCHEDULED")
+    here.button("Cancel all that match").click()
+    here.page.get_by_role("dialog").get_by_role("button", name="Cancel jobs").click()
+    here.button("Stop").click()
+    became(here, "stopped by a person before the end")
 
 
 def test_errors_are_pages(visit: Come, service: Service) -> None:

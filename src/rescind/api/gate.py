@@ -35,7 +35,7 @@ from rescind.api.http import (
     detail_wanted,
     session_cookie,
 )
-from rescind.api.streams import Streams
+from rescind.api.streams import OVER, Streams
 from rescind.api.versions import VERSIONS, precedes
 from rescind.errors import RequestRefused
 from rescind.service import accounts
@@ -51,6 +51,7 @@ _COOKIE = r'(?:^|[;,])[ \t]*{name}="?([0-9A-F]{{128}})"?[ \t]*(?:$|[;,])'
 _COOKIES = {
     https: re.compile(_COOKIE.format(name=session_cookie(https=https))) for https in (False, True)
 }
+_OVER = Text(text=OVER.decode(), content_type="text/event-stream")
 _JOB_ID = re.compile(r"[0-9]{1,30}")
 _T = TypeVar("_T")
 
@@ -87,7 +88,8 @@ class Shared:
         try:
             answer = await self._answer(http, routes, asked)
         except _NobodyError:
-            answer = self._error_pages.sign_in(asked.request)
+            wants_events = _wants_events(asked.request)
+            answer = _OVER if wants_events else self._error_pages.sign_in(asked.request)
         except _NothingThereError:
             answer = _nothing_there()
         except _MisdirectedError as error:
@@ -193,9 +195,9 @@ class Shared:
             extend=route.extends_session and not _wants_events(request),
         )
         if not session_id or not session:
-            if route.access is Access.VISITOR:
+            if route.access is Access.VISITOR and not _wants_events(request):
                 return request
-            if route.access is Access.COOKIE:
+            if by_browser:
                 raise _NobodyError
             raise RequestRefused(ErrorType.INVALID_SESSION_ID, "Invalid or expired session ID.")
         caller = Caller(user=session.user, request_id=request.request_id, reason=_reason(request))

@@ -85,7 +85,7 @@ class Streams:
             left = looked_at + limits.LIVE_SESSION_SECONDS - loop.time()
             if left <= 0:
                 if not await self._run(still):
-                    yield _event("over", "")
+                    yield OVER
                     return
                 looked_at = loop.time()
                 yield b": still here\n\n"  # a client that is gone is noticed
@@ -100,6 +100,10 @@ class Streams:
 
 def _event(name: str, data: str) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+OVER = _event("over", "")
+"""Whoever watches may no longer."""
 
 
 class _Watch:

@@ -9,6 +9,7 @@
   // Live: one stream while the page can be seen. Its events have the regions that have changed.
 
   let stream = null;
+  let again = 0;
   let pressed = false;
   const waiting = new Map();
 
@@ -55,12 +56,16 @@
     stream.addEventListener("refused", (event) => over(JSON.parse(event.data)));
     stream.addEventListener("over", () => over("You are signed out, or your permissions have changed."));
     stream.addEventListener("error", () => {
+      live.hidden = false;
       live.textContent = "Not live: trying again";
-      if (stream && stream.readyState === EventSource.CLOSED) over("This page is not live any more.");
+      if (stream.readyState !== EventSource.CLOSED) return;
+      unwatch(); // it was refused, as by a service that is about to end: another may take its place
+      again = setTimeout(watch, 3000);
     });
   }
 
   function unwatch() {
+    clearTimeout(again);
     if (stream) stream.close();
     stream = null;
   }
