@@ -41,6 +41,8 @@ PAGE_LOG_BYTES = 64 * 1024
 CHART_PERIODS, CHART_PERIOD_SECONDS = 96, 900
 """The last day."""
 FORM_FIELDS_MAX = 500
+PATH_CHARACTERS_MAX = 16 * 1024
+"""To come back to: it stands in a header, within another path."""
 
 # Queries
 QUERY_CHARACTERS_MAX = 50_000

@@ -155,6 +155,45 @@ def test_a_stream_says_what_cannot_be_shown_and_outlives_a_store_that_is_away() 
     asyncio.run(go())
 
 
+def test_who_comes_after_a_watch_has_ended_gets_another() -> None:
+    async def go() -> None:
+        streams, shown = Streams(run), Shown()
+        slow = streams.follow(shown.live(), asked(), always)
+        await event(slow)  # and takes nothing more
+        shown.refuse = RequestRefused("OPERATION_NOT_ALLOWED", "too slow")
+        other = streams.follow(shown.live(), asked(), always)
+        while (await event(other))[0] != "refused":
+            pass
+        shown.refuse = None
+        late = streams.follow(shown.live(), asked(), always)
+        assert (await event(late))[0] == "regions"
+        await slow.aclose()  # type: ignore[attr-defined]  # a generator
+        shown.state = 7
+        assert await event(late) == ("regions", {"rows": "<b>7</b>"})
+
+    asyncio.run(go())
+
+
+def test_a_store_that_is_away_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LIVE_SESSION_SECONDS", 0.02)
+    asked_for: list[bool] = []
+
+    def still() -> bool:
+        asked_for.append(True)
+        if len(asked_for) < 3:
+            raise StoreUnavailable("away")
+        return False
+
+    async def go() -> None:
+        streams = Streams(run)
+        watcher = streams.follow(Shown().live(), asked(), still)
+        assert (await event(watcher))[0] == "regions"
+        assert await event(watcher) == ("over", None)
+        assert len(asked_for) == 3
+
+    asyncio.run(go())
+
+
 def test_all_streams_end_when_the_process_is_told_to_stop() -> None:
     async def go() -> None:
         streams, shown = Streams(run), Shown()

@@ -135,6 +135,42 @@ def test_nothing_ticked_is_said(api: TestClient, store: Store) -> None:
     assert 'href="/?title=x"' in answer.text
 
 
+@pytest.mark.parametrize("referer", ["http://[", "http://[::1", "//"])
+def test_a_referer_that_is_none_leads_to_the_start(
+    api: TestClient, store: Store, referer: str
+) -> None:
+    headers = {**FORM, "Referer": referer}
+    answer = api.post("/selections", data={"which": "all"}, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    signed_in(api)
+    answer = api.post("/selections", data={"which": "selected"}, headers=headers)
+    assert (answer.status_code, 'href="/"' in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("key", ["\0", "\u00e9", "a\nb", "a" * 256, ""])
+def test_a_key_is_printable(api: TestClient, store: Store, key: str) -> None:
+    job_id = harness.scheduled(store)
+    signed_in(api)
+    data = {"key": key, "back": "/"}
+    answer = api.post(f"/jobs/{job_id}/start", data=data, headers=FORM)
+    assert (answer.status_code, "has no key" in answer.text) == (400, True)
+
+
+def test_what_else_an_address_says_goes_nowhere(api: TestClient, store: Store) -> None:
+    harness.submit_all(store, [harness.new_job() for _ in range(60)])
+    signed_in(api)
+    address = cancelled(api, {"which": "all", "back": "/?status=QUEUED&note=secret"})
+    operation = parse_qs(urlsplit(address).query)["operation"][0]
+    work(store)
+    for path in ("/", "/?status=CANCELLING", "/operations?limit=1", f"/operations/{operation}"):
+        more = "&" if "?" in path else "?"
+        page = api.get(f"{path}{more}note=secret&operation={operation}").text
+        assert "secret" not in page, path
+    long = "/?title=" + "b%26" * 8_000
+    answer = api.post("/selections", data={"which": "all", "back": long}, headers=FORM)
+    assert len(answer.headers["location"]) < 200
+
+
 def test_an_operation_is_stopped(api: TestClient, store: Store) -> None:
     harness.submit(store)
     signed_in(api)

@@ -95,6 +95,8 @@ def test_each_filter_finds_and_leaves_out(api: TestClient, store: Store) -> None
         "by=ada&not_by=on": set(),
         "by=reader": set(),
         "by=stranger": set(),
+        "by=%00": set(),
+        "by=a%00&not_by=on": {sleep, done},
         "from=2020-01-01": {sleep, done},
         "to=2020-01-01": set(),
         "to=2020-01-01&not_to=on": {sleep, done},

@@ -88,8 +88,9 @@ class Shared:
         try:
             answer = await self._answer(http, routes, asked)
         except _NobodyError:
-            wants_events = _wants_events(asked.request)
-            answer = _OVER if wants_events else self._error_pages.sign_in(asked.request)
+            answer = _OVER
+            if not _wants_events(asked.request):
+                answer = self._error_pages.sign_in(asked.request)
         except _NothingThereError:
             answer = _nothing_there()
         except _MisdirectedError as error:
@@ -135,10 +136,7 @@ class Shared:
     async def _respond(self, asked: "_Asked", answer: Answer | Text | Live) -> Response:
         request = asked.request
         left = self._burst_left(request)
-        if isinstance(answer, Live):
-            headers = _headers(request, self._vault_headers(request, left, 0.0), {})
-            return self._stream(answer, request, headers)
-        delay_seconds = answer.delay_seconds
+        delay_seconds = 0.0 if isinstance(answer, Live) else answer.delay_seconds
         if left < 0 and self._context.profile is Profile.VAULT:
             delay_seconds = max(delay_seconds, limits.RESPONSE_DELAY_SECONDS)
         if isinstance(answer, Answer) and _by_browser(request):
@@ -146,6 +144,8 @@ class Shared:
         if delay_seconds:
             await anyio.sleep(delay_seconds)  # no thread waits
         headers = self._vault_headers(request, left, delay_seconds)
+        if isinstance(answer, Live):
+            return self._stream(answer, request, _headers(request, headers, {}))
         return _response(request, answer, headers, close=asked.close)
 
     def _handled(self, route: Route, request: Request) -> Answer | Text | Live:
@@ -395,7 +395,9 @@ def _cookie(request: Request) -> str | None:
 
 
 def _wants_events(request: Request) -> bool:
-    return request.headers.get("accept", "").startswith("text/event-stream")
+    # By HEAD it would be a stream of nothing, whose client is never noticed to be gone.
+    wanted = request.headers.get("accept", "").startswith("text/event-stream")
+    return wanted and request.method == "GET"
 
 
 def _by_browser(request: Request) -> bool:

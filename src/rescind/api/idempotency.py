@@ -11,13 +11,19 @@ from rescind.wire.text import invalid
 _HEADER = "idempotency-key"
 
 
+def is_key(text: str) -> bool:
+    """Whether a text can be a key."""
+    most = limits.IDEMPOTENCY_KEY_CHARACTERS_MAX
+    return 1 <= len(text) <= most and text.isascii() and text.isprintable()
+
+
 def request_key(request: Request) -> RequestKey | None:
     """The key of a request, if it has one; raises RequestRefused, INVALID_DATA, for a bad one."""
     key = request.headers.get(_HEADER)
     if key is None:
         return None
-    most = limits.IDEMPOTENCY_KEY_CHARACTERS_MAX
-    if not (1 <= len(key) <= most and key.isascii() and key.isprintable()):
+    if not is_key(key):
+        most = limits.IDEMPOTENCY_KEY_CHARACTERS_MAX
         raise invalid(f"An Idempotency-Key has 1 to {most} printable ASCII characters")
     content_type = request.headers.get("content-type", "")
     said = content_type.encode("latin-1", "replace") + b"\0" + request.body

@@ -64,7 +64,9 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         user_id = request.signed_in.user.id
         self._open[user_id] += 1
-        watch = self._watches.setdefault(live.key, _Watch(live, self._run, self._watches.__len__))
+        watch = self._watches.get(live.key)
+        if watch is None or watch.ended:  # somebody slow may still hold one that has ended
+            watch = self._watches[live.key] = _Watch(live, self._run, self._watches.__len__)
         watch.watchers += 1
         try:
             async for event in self._events(watch, still):
@@ -73,8 +75,9 @@ class Streams:
             self._open[user_id] -= 1
             watch.watchers -= 1
             if not watch.watchers:
-                del self._watches[live.key]
                 watch.end()
+                if self._watches.get(live.key) is watch:
+                    del self._watches[live.key]
 
     async def _events(self, watch: "_Watch", still: Callable[[], bool]) -> AsyncIterator[bytes]:
         watch.begin()
@@ -84,7 +87,7 @@ class Streams:
         while not (watch.ended or self._draining):
             left = looked_at + limits.LIVE_SESSION_SECONDS - loop.time()
             if left <= 0:
-                if not await self._run(still):
+                if not await self._still(still):
                     yield OVER
                     return
                 looked_at = loop.time()
@@ -96,6 +99,12 @@ class Streams:
                 await watch.change(left)
         if watch.refusal is not None:
             yield _event("refused", json.dumps(watch.refusal))
+
+    async def _still(self, still: Callable[[], bool]) -> bool:
+        try:
+            return bool(await self._run(still))
+        except StoreUnavailable:
+            return True  # it is asked again
 
 
 def _event(name: str, data: str) -> bytes:

@@ -133,8 +133,12 @@ class _Connection(H11Protocol):
         self._look()
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # as asyncio has it
-        """Who has asked and says nothing more still gets the answer; TLS has no such half."""
+        """Who has asked and says nothing more still gets the answer; but no more of a stream, which
+        has no end. TLS has no such half.
+        """
         if self._turn is not _Turn.OURS or self._request is None or self.scheme == "https":
+            return None
+        if self._request.response_started:
             return None
         self._request.keep_alive = False
         return True

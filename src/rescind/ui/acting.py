@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rescind import ids, limits
 from rescind.api.forms import parse_fields
 from rescind.api.http import Context, Request, Text
+from rescind.api.idempotency import is_key
 from rescind.errors import RequestRefused
 from rescind.lifecycle import CANCELLABLE, FINAL, Status
 from rescind.model import RequestKey, RerunCode
@@ -62,6 +63,7 @@ def select(context: Context, request: Request) -> Text:
     ended = 0
     if form.values.get("which") == "all":
         view = view_of(parameters(form.back))
+        form = replace(form, values={**form.values, "back": view.path()})
         user_id = submitter(store, caller, view)
         where = overview.meant(store, " AND ".join(view.conditions(user_id)))
         window = Window(limit=0, offset=0)
@@ -189,7 +191,7 @@ def _reasoned(request: Request, form: _Form) -> Caller:
 def _key(request: Request, form: _Form) -> RequestKey | None:
     """The form's idempotency key: sent twice, it is one request."""
     key = form.values.get("key", "")
-    if not (1 <= len(key) <= limits.IDEMPOTENCY_KEY_CHARACTERS_MAX and key.isascii()):
+    if not is_key(key):
         raise invalid("The form has no key; load its page anew")
     return RequestKey(
         user_id=request.signed_in.user.id,

@@ -13,7 +13,7 @@ from rescind.model import Details, JobListing
 from rescind.service import overview, read
 from rescind.service.policy import Permission, readable_owner
 from rescind.ui.pages import page, refusal, region, see
-from rescind.ui.paths import here, with_parameter
+from rescind.ui.paths import here
 from rescind.ui.results import REASONS, WORDS, Result, result
 from rescind.ui.rights import rights
 from rescind.ui.view import FIELDS, GROUPS, submitter, view_of
@@ -101,7 +101,6 @@ def job(context: Context, request: Request) -> Text | Live:
     job_id = int(request.parameters["job_id"])
     may = rights(caller, context.profile)
     operation_id = request.query.get("operation")
-    address = with_parameter(here(request), "operation", None)
     tail = _Tail(context, request, job_id)
     try:
         read.job(context.store, caller, job_id)
@@ -120,7 +119,7 @@ def job(context: Context, request: Request) -> Text | Live:
             "reruns": state.details.reruns,
             "log": state.log,
             "result": state.result,
-            "back": address,
+            "back": f"/jobs/{job_id}",
             "may_cancel": may.may_edit(found) and found.status in CANCELLABLE,
             "may_start": may.may_edit(found) and found.status is Status.SCHEDULED,
             "may_rerun": may.may_rerun(found) and found.status in FINAL,

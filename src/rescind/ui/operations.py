@@ -11,7 +11,7 @@ from rescind.operation import OUTCOME_CODES, Action, OperationPage, OutcomePage
 from rescind.service import operations as operating
 from rescind.service.policy import readable_owner
 from rescind.ui.pages import page, refusal, region
-from rescind.ui.paths import here, with_parameter
+from rescind.ui.paths import with_parameter
 from rescind.ui.results import DONE, REASONS, WORDS, Result, result
 from rescind.wire.listing import Window, parse_window
 from rescind.wire.text import invalid, shown
@@ -40,7 +40,7 @@ def operations(context: Context, request: Request) -> Text | Live:
             "user_names": state.user_names,
             "done": DONE,
             "words": WORDS,
-            **_paging(request, window, state.page.total),
+            **_paging("/operations", window, state.page.total),
         }
 
     return Live(
@@ -72,6 +72,8 @@ def operation(context: Context, request: Request) -> Text | Live:
     except RequestRefused as refused:
         return refusal(request, refused.message, status=404, back="/operations")
 
+    address = f"/operations/{operation_id}"
+
     def look() -> _Operation:
         found = operating.outcomes(store, caller, operation_id, window, code)
         became = result(context, caller, operation_id)
@@ -84,12 +86,12 @@ def operation(context: Context, request: Request) -> Text | Live:
             "outcomes": state.outcomes.outcomes,
             "user_names": state.user_names,
             "code": code,
-            "back": with_parameter(here(request), "operation", None),
+            "back": address,
             "reasons": REASONS,
             "words": WORDS,
             "done": DONE,
             "undo": Action.UNDO,
-            **_paging(request, window, state.outcomes.total),
+            **_paging(with_parameter(address, "code", code), window, state.outcomes.total),
         }
 
     names = ("result", "operation", "outcomes")
@@ -101,14 +103,13 @@ def operation(context: Context, request: Request) -> Text | Live:
     )
 
 
-def _paging(request: Request, window: Window, total: int) -> dict[str, Any]:
+def _paging(address: str, window: Window, total: int) -> dict[str, Any]:
     """Links to the parts before and after this one."""
     size = window.limit
+    sized = with_parameter(address, "limit", size if size != limits.PAGE_JOBS_DEFAULT else None)
     before, after = max(0, window.offset - size), window.offset + size
-    address = here(request)
     return {
         "total": total,
-        "newer": with_parameter(address, "offset", before or None) if window.offset else None,
-        "older": with_parameter(address, "offset", after) if after < total else None,
-        "size": limits.PAGE_JOBS_DEFAULT,
+        "newer": with_parameter(sized, "offset", before or None) if window.offset else None,
+        "older": with_parameter(sized, "offset", after) if after < total else None,
     }

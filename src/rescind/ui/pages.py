@@ -127,7 +127,10 @@ def refusal(request: Request, message: str, *, status: int = 400, back: str | No
 
 def came(request: Request) -> str:
     """The page that the browser has come from, if it is one of ours; else the first one."""
-    referer = urlsplit(request.headers.get("referer", ""))
+    try:
+        referer = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     path = f"{referer.path}?{referer.query}" if referer.query else referer.path
     ours = referer.netloc == request.host and path != request.path
     return (ours and local(path)) or "/"

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl, urlencode
 
+from rescind import limits
 from rescind.api.http import Request
 
 # Two slashes, or a slash and what browsers take for one, lead to another host.
@@ -11,7 +12,9 @@ _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 def local(text: str | None) -> str | None:
     """A path of this service, or nothing."""
-    return text if text is not None and _PATH.fullmatch(text) else None
+    if text is None or len(text) > limits.PATH_CHARACTERS_MAX:
+        return None
+    return text if _PATH.fullmatch(text) else None
 
 
 def here(request: Request) -> str:

@@ -34,17 +34,19 @@ PAGES: tuple[Route, ...] = (
             ("/selections/{selection_id}", acting.selection),
             ("/operations", operations.operations),
             ("/operations/{operation_id}", operations.operation),
-            ("/workers", workers.workers),
         )
     ),
-    Route(
-        method="GET",
-        path="/charts",
-        handler=workers.charts,
-        access=Access.COOKIE,
-        permitted=lambda caller, _profile: caller.require(Permission.JOBS_READ),
-        pool=Pool.QUERY,
-        ours=True,
+    *(
+        Route(
+            method="GET",
+            path=path,
+            handler=handler,
+            access=Access.COOKIE,
+            permitted=lambda caller, _profile: caller.require(Permission.JOBS_READ),
+            pool=Pool.QUERY,
+            ours=True,
+        )
+        for path, handler in (("/workers", workers.workers), ("/charts", workers.charts))
     ),
     Route(
         path="/selections",

@@ -12,6 +12,7 @@ from rescind.errors import RequestRefused
 from rescind.lifecycle import FINAL, Status
 from rescind.model import User
 from rescind.operation import NOBODY
+from rescind.service.accounts import is_user_name
 from rescind.service.policy import Caller, readable_owner
 from rescind.store.protocol import Store
 from rescind.wire.dates import format_instant
@@ -126,7 +127,7 @@ def view_of(parameters: Mapping[str, str]) -> View:
 def submitter(store: Store, caller: Caller, view: View) -> int | None:
     """The id of the user whom a view names, as far as the caller may know of them."""
     name = view.values.get("by")
-    if name is None:
+    if name is None or not is_user_name(name):
         return None
     found = store.user_by_name(name)
     user: User | None = None if found is None else found[0]

@@ -5,6 +5,7 @@ from typing import Any
 from rescind.api.http import Context, Live, Request, Text
 from rescind.service import overview
 from rescind.service.overview import Activity, Fleet
+from rescind.service.policy import readable_owner
 from rescind.ui.charts import charts_of
 from rescind.ui.pages import page, region
 
@@ -21,7 +22,7 @@ def workers(context: Context, request: Request) -> Text | Live:
         return {"workers": state.workers, "held": held}
 
     return Live(
-        key=("workers",),
+        key=("workers", readable_owner(caller)),
         look=lambda: overview.fleet(context.store, caller),
         regions=lambda state: {"workers": region("workers", **values(state))},
         page=lambda state: page("workers.html", request, live=True, **values(state)),
@@ -36,7 +37,7 @@ def charts(context: Context, request: Request) -> Text | Live:
         return {"charts": charts_of(state)}
 
     return Live(
-        key=("charts",),
+        key=("charts", readable_owner(caller)),
         look=lambda: overview.activity(context.store, caller, seconds=seconds),
         regions=lambda state: {"charts": region("charts", **values(state))},
         page=lambda state: page("charts.html", request, live=True, **values(state)),
