@@ -20,11 +20,14 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 		--jobs rescind.demo --first-administrator
 
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
-	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal --ignore tests/browser
+	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal --ignore tests/browser --ignore tests/ray_tests
 
 test-browser: $(VENV)/dev ## tests of the pages in a real browser: Debian's Chromium
 	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
 	$(BIN)/pytest -n 3 --dist worksteal tests/browser
+
+test-ray: $(VENV)/ray ## set up Ray and run the tests of the engine ray, on a cluster of two nodes
+	$(BIN)/pytest tests/ray_tests
 
 pictures: $(VENV)/dev ## make the pictures of the pages in docs/images anew (needs chromium)
 	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
@@ -70,6 +73,9 @@ lock: ## pin the newest dependencies that pyproject.toml allows (needs uv)
 		--python-version 3.11 -U pyproject.toml --group build -o requirements/run.txt
 	uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal \
 		--python-version 3.11 -U pyproject.toml --group build --group dev -o requirements/dev.txt
+	uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --universal \
+		--python-version 3.11 -U pyproject.toml --group build --group dev --extra ray \
+		-c requirements/dev.txt -o requirements/ray.txt
 
 clean: ## remove the virtual environment and caches; never var/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -88,4 +94,8 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/run
 	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help up test test-browser pictures prove bench check format lock clean
+$(VENV)/ray: requirements/ray.txt $(VENV)/dev
+	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/ray.txt
+	@touch $@
+
+.PHONY: help up test test-browser test-ray pictures prove bench check format lock clean

@@ -67,6 +67,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
     engine: str
     warm: str
+    ray_address: str
+    keeper_host: str | None
+    keeper_port: int
     slots: int
     profile: str
     public_name: str | None
@@ -111,6 +114,12 @@ def _name(text: str) -> str:
     if not _ADDRESS_OR_NAME.fullmatch(text):
         raise ValueError("must be a host name or an address")
     return text
+
+
+def _ray_address(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("must be an address as ray.init takes it, such as 10.0.0.7:6379 or auto")
+    return text.strip()
 
 
 def _host(text: str) -> str:
@@ -161,13 +170,26 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("host", "127.0.0.1", _name, "the address to listen on"),
     Setting("port", 8127, _number(0, 65_535), "the port to listen on; 0: any free one"),
     Setting("jobs", (), _modules, "modules that declare jobs, separated by spaces or commas"),
-    Setting("engine", "process", _one_of("process", "inline"), "where jobs run"),
+    Setting("engine", "process", _one_of("process", "inline", "ray"), "where jobs run"),
     Setting(
         "warm",
         "auto",
         _one_of("auto", "fork", "fresh"),
         "import job modules once in each slot (fork), in every run (fresh), or as is safe (auto)",
     ),
+    Setting(
+        "ray_address",
+        "auto",
+        _ray_address,
+        "the Ray cluster of the engine ray, as ray.init takes it",
+    ),
+    Setting(
+        "keeper_host",
+        None,
+        _name,
+        "where the nodes of a Ray cluster reach this worker; without it, where Ray knows its node",
+    ),
+    Setting("keeper_port", 0, _number(0, 65_535), "the port for that; 0: any free one"),
     Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
     Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
     Setting("public_name", None, _host, "the host name clients know the service by"),

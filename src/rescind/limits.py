@@ -199,6 +199,23 @@ seen that no keeper stands still."""
 IMPORT_SECONDS_MAX = 30.0
 """For a job module."""
 SLOTS_MAX = 1_000
+NODE_CONNECT_SECONDS = 10.0
+"""For a keeper on a node of a cluster to reach its worker."""
+NODE_HELLO_BYTES_MAX, NODE_HELLO_SECONDS, NODE_HELLOS_MAX = 4 * 1024, 5.0, 100
+"""Of whoever connects to a worker and has proved nothing yet."""
+NODE_BEAT_SECONDS = 2.0
+"""Between two questions of a keeper on a node whether it may go on."""
+NODE_SECONDS = 30.0
+"""A worker without a lease lets keepers on nodes be silent for so long."""
+NODE_IDLE_SECONDS = 5.0
+"""A keeper on a node waits for another run like its last; then its place is given back."""
+PLACE_SECONDS_MAX = 30.0
+"""For a cluster to find a place for a run, and for its keeper to be ready; then its job waits in
+its queue again."""
+PLACER_POLL_SECONDS, PLACER_AGAIN_SECONDS, PLACER_REACH_SECONDS = 0.1, 5.0, 60.0
+"""Between two looks of the program that speaks with Ray; before it is started again; for it to
+reach Ray at first."""
+CPUS_MAX, MEMORY_MIB_MAX = 10_000.0, 64 * 1024 * 1024
 
 # Sessions and passwords
 SESSION_INACTIVE_SECONDS_DEFAULT = 20 * 60

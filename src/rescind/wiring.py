@@ -24,6 +24,7 @@ from rescind.engines.inline import InlineEngine
 from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
+from rescind.engines.ray.engine import RayEngine
 from rescind.errors import CannotStart, ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
@@ -211,6 +212,15 @@ def _engine(settings: Settings, clock: Clock, run_files: Path | None) -> Engine:
             run_files=run_files,
         ),
         "inline": lambda: InlineEngine(settings.jobs, clock=clock),
+        "ray": lambda: RayEngine(
+            settings.jobs,
+            slots=settings.slots,
+            clock=clock,
+            address=settings.ray_address,
+            warm=settings.warm,
+            host=settings.keeper_host,
+            port=settings.keeper_port,
+        ),
     }
     return makers[settings.engine]()
 
@@ -228,7 +238,7 @@ def _worker(
         id=worker_id,
         host=socket.gethostname(),
         pid=os.getpid(),
-        slots=settings.slots if settings.engine == "process" else 1,
+        slots=1 if settings.engine == "inline" else settings.slots,
     )
     jobs = [f"{value.name} ({value.processor})" for value in metadata]
     _log.info("jobs that can run here", jobs=jobs)

@@ -56,7 +56,10 @@ JobsOption = Annotated[
     list[str] | None,
     typer.Option(metavar="MODULE", help="A module that declares jobs; may be repeated."),
 ]
-EngineOption = Annotated[str | None, typer.Option(help="process or inline.")]
+EngineOption = Annotated[str | None, typer.Option(help="process, inline or ray.")]
+RayOption = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="The Ray cluster of the engine ray.")
+]
 SlotsOption = Annotated[str | None, typer.Option(help="How many jobs run at once.")]
 
 
@@ -90,6 +93,7 @@ def serve(  # noqa: PLR0917 - typer turns each parameter into an option by name
     database: DatabaseOption = None,
     jobs: JobsOption = None,
     engine: EngineOption = None,
+    ray_address: RayOption = None,
     slots: SlotsOption = None,
     profile: Annotated[
         str | None, typer.Option(help="open, or vault for strict parity with Vault.")
@@ -120,6 +124,7 @@ def serve(  # noqa: PLR0917 - typer turns each parameter into an option by name
                 database=database,
                 jobs=jobs or None,
                 engine=engine,
+                ray_address=ray_address,
                 slots=slots,
                 profile=profile,
             ),
@@ -134,13 +139,22 @@ def worker(
     database: DatabaseOption = None,
     jobs: JobsOption = None,
     engine: EngineOption = None,
+    ray_address: RayOption = None,
     slots: SlotsOption = None,
 ) -> None:
     """Run jobs from a PostgreSQL database that others serve, until SIGTERM or Ctrl-C."""
     from rescind.cli import serving  # noqa: PLC0415 - as above
 
     with clear_errors():
-        serving.work(settings(database=database, jobs=jobs or None, engine=engine, slots=slots))
+        serving.work(
+            settings(
+                database=database,
+                jobs=jobs or None,
+                engine=engine,
+                ray_address=ray_address,
+                slots=slots,
+            )
+        )
 
 
 @app.command("config")

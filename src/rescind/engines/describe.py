@@ -8,6 +8,7 @@ import inspect
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -30,6 +31,8 @@ class Description(msgspec.Struct, frozen=True):
 
     metadata: list[JobMetadata]
     problems: list[str]
+    resources: dict[str, tuple[float, int]] = {}
+    """What runs ask of their node, by processor: processors, and MiB of memory."""
 
 
 def describe(
@@ -38,10 +41,12 @@ def describe(
     """Import ``modules`` by ``load`` and collect what they declare."""
     found: dict[str, JobMetadata] = {}
     problems: list[str] = []
+    resources: dict[str, tuple[float, int]] = {}
     for name in modules:
         try:
             module = load(name)
             declared = _declared(module)
+            resources |= _resources(module)
         except BaseException as error:  # noqa: BLE001 - importing runs a user's code
             problems.append(problem(name, error))
             continue
@@ -54,7 +59,7 @@ def describe(
                     f"The job {metadata.name} is declared twice: at {earlier.processor} and at "
                     f"{metadata.processor}."
                 )
-    return Description(list(found.values()), problems)
+    return Description(list(found.values()), problems, resources)
 
 
 def _processors(module: ModuleType) -> list[tuple[str, Processor]]:
@@ -76,11 +81,41 @@ def _declared(module: ModuleType) -> list[JobMetadata]:
     ]
 
 
+def _resources(module: ModuleType) -> dict[str, tuple[float, int]]:
+    return {
+        f"{module.__name__}:{attribute}": (value.cpus, value.memory_mib)
+        for attribute, value in _processors(module)
+    }
+
+
 def _no_job(module: ModuleType) -> str:
     homes = sorted({_home(processor) for _, processor in _processors(module)})
     hint = f"; name the modules whose jobs it imports: {', '.join(homes)}" if homes else ""
     where = f" ({module.__file__}, line 1)" if module.__file__ else ""
     return f"The job module {module.__name__} declares no job with @job{hint}{where}."
+
+
+def described(modules: Sequence[str], warm: str) -> Description:
+    """What a process of its own finds in the modules, see :func:`main`. Raises ConfigurationError
+    when it says nothing.
+    """
+    seconds = (len(modules) + 1) * limits.IMPORT_SECONDS_MAX
+    what = f"Importing the job modules {', '.join(modules)}"
+    try:
+        asked = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-P", "-m", "rescind.engines.describe", warm, *modules],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+            timeout=seconds,
+        )
+        return msgspec.json.decode(asked.stdout, type=Description)
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(f"{what} takes longer than {seconds:g} seconds.") from error
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(
+            f"{what} ended the process (exit status {asked.returncode})."
+        ) from error
 
 
 def checked(description: Description) -> list[JobMetadata]:

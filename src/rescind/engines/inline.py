@@ -53,6 +53,10 @@ class InlineEngine:
         """See :meth:`Engine.problem`: it has imported them itself."""
         return None
 
+    def fits(self, processor: str) -> bool:  # noqa: ARG002 - all run here
+        """See :meth:`Engine.fits`."""
+        return True
+
     def free(self) -> int:
         """See :meth:`Engine.free`."""
         return int(self._order is None)

@@ -118,6 +118,10 @@ class Engine(Protocol):
         """Why no run can be started, in one line, if something is wrong; from any thread."""
         ...
 
+    def fits(self, processor: str) -> bool:
+        """Whether there is a place anywhere that is large enough for its runs."""
+        ...
+
     def free(self) -> int:
         """How many runs can be started right now."""
         ...

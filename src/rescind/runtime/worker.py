@@ -254,7 +254,8 @@ class Worker:
     def _turn(self) -> None:
         """Report what ended, and claim for the slots that are free."""
         free = self._slots_to_fill()
-        claimed = self._reporter.claim(list(self._processors), free)
+        names = [name for name, where in self._processors.items() if self._engine.fits(where)]
+        claimed = self._reporter.claim(names, free if names else 0)
         if free:
             self._left_free = free - len(claimed)
             self._claim_at = self._clock.elapsed() + limits.WORKER_POLL_SECONDS

@@ -38,11 +38,14 @@ class Processor:
         *,
         runs_per_process: int = 1,
         interrupted_with_hook: bool = True,
+        cpus: float = 1.0,
+        memory_mib: int = 0,
     ) -> None:
         """``interrupted_with_hook``: its ``interrupt_seconds`` hold also when it has a hook."""
         self.code = code
         self.metadata = metadata
         self.runs_per_process = runs_per_process
+        self.cpus, self.memory_mib = cpus, memory_mib
         self._interrupted_with_hook = interrupted_with_hook
         self.cancel_hook: Code | None = None
         self.__name__ = code.__name__
@@ -81,6 +84,8 @@ def job(
     interrupt_seconds: float | UnsetType | None = UNSET,
     terminate_seconds: float = limits.TERMINATE_SECONDS_DEFAULT,
     runs_per_process: int = 1,
+    cpus: float = 1.0,
+    memory_mib: int = 0,
 ) -> Callable[[Code], Processor]:
     """Declare a function of one :class:`JobContext`, plain or ``async``, as the code of a job.
 
@@ -92,7 +97,8 @@ def job(
     hook. ``terminate_seconds``: between SIGTERM and SIGKILL. ``attempts_max`` and
     ``retry_seconds``: how often, and after which doubling delay, it is tried again when it raises.
     ``runs_per_process``: how many runs of it a process may serve, one after the other, because its
-    code leaves nothing behind that another run would find.
+    code leaves nothing behind that another run would find. ``cpus`` and ``memory_mib``: what the
+    engine ``ray`` finds a node with room for; others do not heed them.
 
     Raises ConfigurationError naming everything that is wrong.
     """
@@ -111,6 +117,8 @@ def job(
         _within("retry_seconds", retry_seconds, 0, limits.RETRY_SECONDS_MAX),
         _within("terminate_seconds", terminate_seconds, 0, limits.TERMINATE_SECONDS_MAX),
         _within("runs_per_process", runs_per_process, 1, limits.RUNS_PER_PROCESS_MAX, kind=int),
+        _within("cpus", cpus, 0, limits.CPUS_MAX),
+        _within("memory_mib", memory_mib, 0, limits.MEMORY_MIB_MAX, kind=int),
     ]
     if interrupt_seconds is not UNSET:
         most = limits.GRACE_SECONDS_MAX
@@ -140,13 +148,17 @@ def job(
             retry_seconds=float(retry_seconds),
             terminate_seconds=float(terminate_seconds),
         )
-        if interrupt_seconds is UNSET:
-            return Processor(
-                code, metadata, runs_per_process=runs_per_process, interrupted_with_hook=False
-            )
-        explicit = None if interrupt_seconds is None else float(interrupt_seconds)
-        metadata = structs.replace(metadata, interrupt_seconds=explicit)
-        return Processor(code, metadata, runs_per_process=runs_per_process)
+        if interrupt_seconds is not UNSET:
+            explicit = None if interrupt_seconds is None else float(interrupt_seconds)
+            metadata = structs.replace(metadata, interrupt_seconds=explicit)
+        return Processor(
+            code,
+            metadata,
+            runs_per_process=runs_per_process,
+            interrupted_with_hook=interrupt_seconds is not UNSET,
+            cpus=float(cpus),
+            memory_mib=memory_mib,
+        )
 
     return declare
 

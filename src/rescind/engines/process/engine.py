@@ -4,8 +4,6 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +13,13 @@ import structlog
 
 from rescind import ids, limits
 from rescind.clock import Clock
-from rescind.engines.describe import Description, checked
+from rescind.engines.describe import checked, described
 from rescind.engines.process.frames import MalformedFrameError, Message
 from rescind.engines.process.news import events_of, tell_warm
 from rescind.engines.process.slot import Slot
 from rescind.engines.process.strays import Strays
 from rescind.engines.process.system import IS_LINUX
 from rescind.engines.protocol import Ended, Ending, EngineEvent, Order, StopReason
-from rescind.errors import ConfigurationError
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
 
@@ -79,36 +76,17 @@ class ProcessEngine:
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
-        seconds = (len(self._modules) + 1) * limits.IMPORT_SECONDS_MAX
-        what = f"Importing the job modules {', '.join(self._modules)}"
-        try:
-            asked = subprocess.run(  # noqa: S603 - our own program
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "rescind.engines.describe",
-                    self._warm,
-                    *self._modules,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                check=False,
-                timeout=seconds,
-            )
-            return checked(msgspec.json.decode(asked.stdout, type=Description))
-        except subprocess.TimeoutExpired as error:
-            raise ConfigurationError(f"{what} takes longer than {seconds:g} seconds.") from error
-        except msgspec.DecodeError as error:
-            raise ConfigurationError(
-                f"{what} ended the process (exit status {asked.returncode})."
-            ) from error
+        return checked(described(self._modules, self._warm))
 
     @property
     def problem(self) -> str | None:
         """See :meth:`Engine.problem`."""
         problems = (keeper.problem for keeper in list(self._keepers))
         return next(filter(None, problems), self._keeper_problem)
+
+    def fits(self, processor: str) -> bool:  # noqa: ARG002 - all run here
+        """See :meth:`Engine.fits`."""
+        return True
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""

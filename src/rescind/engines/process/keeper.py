@@ -101,12 +101,16 @@ class Keeper:
 
     def _milliseconds(self) -> float | None:
         due = [kept.due for kept in self._all()]
-        due += [self._again_at, self._parent.due]
+        due += [self._again_at, self._parent.due, self._own_due()]
         at = min((one for one in due if one is not None), default=None)
         if at is None:
             return None
         # The system's wait does not count a suspension; our clock does.
         return max(0.0, min(at - self._clock.elapsed(), limits.KEEPER_LOOK_SECONDS)) * 1000
+
+    def _own_due(self) -> float | None:
+        """When a keeper of another kind has something to do by itself."""
+        return None
 
     def _hear_worker(self) -> bool:
         """Take in what the worker said; False when it is gone."""

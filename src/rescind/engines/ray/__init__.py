@@ -1,0 +1,1 @@
+"""Runs on a Ray cluster: Ray finds the place, keepers keep the run."""

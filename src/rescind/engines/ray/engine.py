@@ -1,0 +1,390 @@
+"""The worker's side of the Ray engine: Ray finds a node with room, a keeper there keeps the run.
+
+Ray decides nothing about a run's life: what its keeper says counts, and where that says nothing any
+more, the time that it was given.
+"""
+
+import contextlib
+import os
+import select
+from collections import deque
+from collections.abc import Sequence
+from socket import MSG_DONTWAIT
+
+import msgspec
+import structlog
+
+from rescind import ids, limits
+from rescind.clock import Clock
+from rescind.engines.describe import checked, described
+from rescind.engines.process.frames import MalformedFrameError, Message
+from rescind.engines.process.news import events_of, tell_warm
+from rescind.engines.protocol import Ended, Ending, EngineEvent, Order, StopReason
+from rescind.engines.ray.keeper import Spec
+from rescind.engines.ray.lobby import Lobby
+from rescind.engines.ray.place import Place, Shape, Stage
+from rescind.engines.ray.placer_program import PlacerProgram
+from rescind.lifecycle import Evidence
+from rescind.model import JobMetadata, RunRef
+
+_log = structlog.get_logger()
+
+_READ_BYTES = 256 * 1024
+_LOST = "The node, or the keeper on it, was lost."
+
+
+class RayEngine:
+    """Runs each job on a node of a Ray cluster; see :class:`rescind.engines.protocol.Engine`.
+
+    ``address``: Ray's, as ``ray.init`` takes it. ``host`` and ``port``: where keepers on nodes
+    reach this worker; without a host, where Ray knows this node, and any free port.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        *,
+        slots: int,
+        clock: Clock,
+        address: str,
+        warm: str = "auto",
+        host: str | None = None,
+        port: int = 0,
+    ) -> None:
+        self._modules = list(modules)
+        self._slots = slots
+        self._clock = clock
+        self._address = address
+        self._warm = warm
+        self._told_warm = False
+        self._shapes: dict[str, Shape] = {}
+        self._events: deque[EngineEvent] = deque()
+        self._places: dict[str, Place] = {}
+        self._by_run: dict[RunRef, Place] = {}
+        self._withdrawn: deque[RunRef] = deque()
+        """Told to stop before their keeper was there."""
+        self._fence_at: float | None = None
+        self._sizes: list[tuple[float, float]] = []
+        self._cpus_free = 0.0
+        self._told_large: set[str] = set()
+        self._problem: str | None = None
+        self._again_at = 0.0
+        self._wake_read, self._wake_write = os.pipe()
+        for number in (self._wake_read, self._wake_write):
+            os.set_blocking(number, False)
+        self._placer = PlacerProgram(address)
+        here = self._placer.reach()
+        self._lobby = Lobby(clock, host or here, port)
+
+    def describe(self) -> Sequence[JobMetadata]:
+        """See :meth:`Engine.describe`; asks a process of its own."""
+        description = described(self._modules, self._warm)
+        self._shapes = {
+            processor: Shape(cpus, memory_mib)
+            for processor, (cpus, memory_mib) in description.resources.items()
+        }
+        return checked(description)
+
+    @property
+    def problem(self) -> str | None:
+        """See :meth:`Engine.problem`."""
+        return self._problem
+
+    def fits(self, processor: str) -> bool:
+        """See :meth:`Engine.fits`: whether some node is large enough."""
+        shape = self._shapes.get(processor, Shape())
+        sizes = self._sizes
+        fine = any(cpus >= shape.cpus and mib >= shape.memory_mib for cpus, mib in sizes)
+        if sizes and not fine and processor not in self._told_large:
+            self._told_large.add(processor)
+            _log.warning(
+                "no node is large enough for a job: it waits in its queue",
+                processor=processor,
+                cpus=shape.cpus,
+                memory_mib=shape.memory_mib,
+            )
+        return fine
+
+    def free(self) -> int:
+        """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room."""
+        if self._clock.elapsed() < self._again_at:
+            return 0
+        smallest = min((shape.cpus for shape in self._shapes.values()), default=1.0)
+        asked = sum(place.stage is Stage.ASKED for place in self._places.values())
+        idle = len(self._idle())
+        room = self._slots if smallest <= 0 else int(self._cpus_free // smallest)
+        return max(0, min(self._slots - len(self._by_run), idle + max(0, room - asked)))
+
+    def _idle(self) -> list[Place]:
+        return [
+            place
+            for place in self._places.values()
+            if place.stage is Stage.KEPT and place.run is None and place.order is None
+        ]
+
+    def start(self, order: Order) -> None:
+        """See :meth:`Engine.start`."""
+        shape = self._shapes.get(order.processor, Shape())
+        idle = self._idle()
+        alike = [one for one in idle if one.shape == shape]
+        place = max(alike, key=lambda one: one.ready, default=None)
+        if place is None:
+            for other in idle:
+                other.let_go()  # what it holds may be what this one needs
+            place = self._ask_for(shape)
+        place.order = order
+        self._by_run[order.run] = place
+        if place.ready:
+            self._send_order(place)
+
+    def _ask_for(self, shape: Shape) -> Place:
+        place = Place(shape, self._clock.elapsed())
+        self._places[place.id] = place
+        spec = Spec(
+            id=place.id,
+            secret=place.secret,
+            host=self._lobby.host,
+            port=self._lobby.port,
+            modules=self._modules,
+            warm=self._warm,
+            folder=os.getcwd(),  # noqa: PTH109 - as it travels
+        )
+        self._placer.say(
+            {
+                "do": "place",
+                "id": place.id,
+                "spec": msgspec.msgpack.encode(spec),
+                "cpus": shape.cpus,
+                "memory_mib": shape.memory_mib,
+            }
+        )
+        return place
+
+    def _send_order(self, place: Place) -> None:
+        order, place.order = place.order, None
+        assert order is not None
+        message = {
+            "do": "run",
+            "run": [order.run.job_id, order.run.attempt],
+            "processor": order.processor,
+            "parameters": msgspec.json.encode(order.parameters),
+            "grace_seconds": order.grace_seconds,
+            "interrupt_seconds": order.interrupt_seconds,
+            "terminate_seconds": order.terminate_seconds,
+            "mark": ids.mark(),
+        }
+        if not place.start(order.run, message):
+            self._lose(place)
+
+    def permit(self, run: RunRef, allowed: bool) -> None:
+        """See :meth:`Engine.permit`."""
+        if place := self._by_run.get(run):
+            message = {"do": "permit", "run": [run.job_id, run.attempt], "allowed": allowed}
+            place.permit(run, message)
+
+    def stop(self, run: RunRef, reason: StopReason) -> None:
+        """See :meth:`Engine.stop`."""
+        if place := self._by_run.get(run):
+            message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
+            if not place.stop(run, message):
+                self._withdrawn.append(run)
+                self.wake()
+
+    def fence(self, at: float) -> None:
+        """See :meth:`Engine.fence`."""
+        self._fence_at = at
+        seconds = at - self._clock.elapsed()
+        if seconds <= 0:
+            for place in list(self._places.values()):
+                place.send({"do": "end", "seconds": 0.0})
+
+    def poll(self, timeout_seconds: float) -> list[EngineEvent]:
+        """See :meth:`Engine.poll`."""
+        self._look_after()
+        poll = select.poll()
+        heard_by = {
+            place.socket.fileno(): place
+            for place in self._places.values()
+            if place.socket is not None
+        }
+        for number in (self._wake_read, *self._lobby.descriptors(), *heard_by):
+            poll.register(number, select.POLLIN)
+        if self._placer.socket is not None:
+            poll.register(self._placer.socket, select.POLLIN)
+        seconds = min(timeout_seconds, limits.KEEPER_LOOK_SECONDS)
+        ready = {number for number, _ in poll.poll(0 if self._events else seconds * 1000)}
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_read, 512):
+                pass
+        for number in ready & heard_by.keys():
+            self._hear(heard_by[number])
+        for place, connection in self._lobby.welcome(self._places):
+            place.connect(connection, self._seconds(), self._clock.elapsed())
+        for message in self._placer.hear():
+            self._heed_placer(message)
+        self._withdraw()
+        heard = list(self._events)
+        self._events.clear()
+        return heard
+
+    def wake(self) -> None:
+        """See :meth:`Engine.wake`."""
+        with contextlib.suppress(OSError):  # full, which wakes; or closed
+            os.write(self._wake_write, b"!")
+
+    def close(self) -> None:
+        """See :meth:`Engine.close`. Each keeper says that nothing is left; one that cannot be heard
+        any more has ended when its time is up.
+        """
+        for place in list(self._places.values()):
+            if place.stage is Stage.ASKED:
+                self._drop(place)
+            elif place.stage is Stage.KEPT:
+                place.let_go()
+        while self._places:
+            self.poll(limits.KEEPER_LOOK_SECONDS)
+            now = self._clock.elapsed()
+            for place in [one for one in self._places.values() if now >= one.until]:
+                self._drop(place)
+        self._placer.close()
+        self._lobby.close()
+        for descriptor in {self._wake_read, self._wake_write} - {-1}:
+            os.close(descriptor)
+        self._wake_read = self._wake_write = -1
+
+    # Keepers
+
+    def _seconds(self) -> float:
+        """How long a keeper may go on from now without hearing more."""
+        most = limits.NODE_SECONDS - limits.LEASE_MARGIN_SECONDS
+        if self._fence_at is None:
+            return most
+        return max(0.0, min(most, self._fence_at - self._clock.elapsed()))
+
+    def _hear(self, place: Place) -> None:
+        try:
+            assert place.socket is not None
+            data = place.socket.recv(_READ_BYTES, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            for message in place.frames.feed(data):
+                self._heed(place, message)
+        except (MalformedFrameError, KeyError, TypeError, ValueError):
+            _log.exception("a keeper could not be understood")
+            data = b""
+        if not data:
+            self._lose(place)
+
+    def _heed(self, place: Place, message: Message) -> None:
+        match message["is"]:
+            case "beat":
+                seconds = self._seconds()
+                place.until = self._clock.elapsed() + seconds
+                place.send({"do": "go on", "beat": message["beat"], "seconds": seconds})
+            case "ready" | "unready" if place.stage is Stage.KEPT:
+                self._heed_ready(place, message)
+            case "ready" | "unready":
+                pass  # it was told to end
+            case "gone":
+                self._drop(place)
+            case "warm":
+                if not self._told_warm:  # all import the same modules
+                    self._told_warm = True
+                    tell_warm(message, self._warm)
+            case _:
+                for event in events_of(message):
+                    if isinstance(event, Ended):
+                        place.run, place.idle_at = None, self._clock.elapsed()
+                        self._by_run.pop(event.run, None)
+                    self._events.append(event)
+
+    def _heed_ready(self, place: Place, message: Message) -> None:
+        place.ready = message["is"] == "ready"
+        if not place.ready:
+            self._fail(message["error"] or "The next job's process could not start.")
+            return
+        self._problem = None
+        if place.order is not None:
+            self._send_order(place)
+
+    def _fail(self, error: str) -> None:
+        if self._problem != error:  # it is tried again and again
+            _log.error("jobs cannot start", error=error)
+        self._problem = error
+        self._again_at = self._clock.elapsed() + limits.KEEPER_RESTART_SECONDS
+
+    def _lose(self, place: Place) -> None:
+        """Its connection is no more. What may have been entered may go on until its time is up."""
+        place.close()
+        if place.stage is Stage.ENDING or place.run is None or not place.permitted:
+            self._drop(place)
+        elif place.stage is not Stage.LOST:
+            place.stage = Stage.LOST
+            _log.error("a keeper on a node was lost", run=place.run.job_id)
+
+    def _drop(self, place: Place) -> None:
+        """It is over; what it was to run was never entered, and what ran has ended with it."""
+        self._places.pop(place.id, None)
+        if place.socket is None:
+            self._placer.say({"do": "forget", "id": place.id})
+        place.close()
+        run = place.run
+        if place.order is not None:
+            run = place.order.run
+        place.run = place.order = None
+        if run is None:
+            return
+        self._by_run.pop(run, None)
+        lost = place.permitted
+        self._events.append(
+            Ended(
+                run=run,
+                ending=Ending.STOPPED if lost else Ending.NOT_ENTERED,
+                evidence=Evidence.WORKER_LOST if lost else Evidence.NEVER_STARTED,
+                error=_LOST if lost else None,
+            )
+        )
+
+    def _withdraw(self) -> None:
+        """End runs that were told to stop before they had been sent anywhere."""
+        while self._withdrawn:
+            place = self._by_run.get(self._withdrawn.popleft())
+            if place is not None and place.run is None:
+                if place.stage is Stage.KEPT:
+                    place.let_go()
+                self._drop(place)
+
+    def _look_after(self) -> None:
+        """Do what is due: who is silent for too long is lost, who idles gives its place back."""
+        now = self._clock.elapsed()
+        for place in list(self._places.values()):
+            waits = place.stage is Stage.ASKED or place.order is not None
+            if waits and now >= place.asked_at + limits.PLACE_SECONDS_MAX:
+                place.let_go()
+                self._drop(place)
+            elif place.stage is not Stage.ASKED and now >= place.until:
+                self._drop(place)
+        for place in self._idle():
+            if now >= place.idle_at + limits.NODE_IDLE_SECONDS:
+                place.let_go()
+        self._placer.look_after(now)
+
+    # Ray
+
+    def _heed_placer(self, message: Message) -> None:
+        match message["is"]:
+            case "nodes":
+                self._sizes = [(cpus, mib) for cpus, mib in message["sizes"]]
+                self._cpus_free = message["cpus"]
+            case "unreachable":
+                self._sizes = []
+                self._fail(message["error"])
+            case "over" if (place := self._places.get(message["id"])) is not None:
+                if message["error"] is not None and place.stage is Stage.ASKED:
+                    self._fail(message["error"])
+                    self._drop(place)
+            case _:
+                self._problem = None

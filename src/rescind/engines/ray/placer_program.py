@@ -1,0 +1,104 @@
+"""The program that speaks with Ray, as the worker knows it: started again when it has ended."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+
+from rescind import limits
+from rescind.engines.process.frames import FrameReader, Message, frame
+from rescind.errors import CannotStart
+
+_READ_BYTES = 256 * 1024
+
+
+class PlacerProgram:
+    """See the module."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._frames = FrameReader()
+        self._again_at: float | None = None
+        self.socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.socket, theirs = socket.socketpair()
+        words = [str(theirs.fileno()), str(os.getpid()), self._address]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-m", "rescind.engines.ray.placer", *words],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._frames = FrameReader()
+
+    def reach(self) -> str:
+        """Where Ray knows this node. Raises CannotStart when Ray cannot be reached."""
+        assert self.socket is not None
+        self.socket.settimeout(limits.PLACER_REACH_SECONDS)
+        try:
+            while data := self.socket.recv(_READ_BYTES):
+                for message in self._frames.feed(data):
+                    if message["is"] == "reached":
+                        self.socket.settimeout(None)
+                        return str(message["here"])
+                    raise CannotStart(str(message["error"]))
+        except TimeoutError:
+            pass
+        finally:
+            if self.socket.gettimeout() is not None:
+                self.close()
+        raise CannotStart(
+            f"Ray at {self._address} cannot be reached: is it there, and is the extra installed "
+            "(pip install 'rescind[ray]')?"
+        )
+
+    def say(self, message: Message) -> None:
+        """Tell it something; one that is gone is started again, and what it was told is lost."""
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.sendall(frame(message))
+
+    def hear(self) -> list[Message]:
+        """What it has said."""
+        if self.socket is None:
+            return []
+        try:
+            data = self.socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if data:
+            return self._frames.feed(data)
+        self._end()
+        return [{"is": "unreachable", "error": f"Ray at {self._address} is gone."}]
+
+    def look_after(self, now: float) -> None:
+        """Start it again, when it has been gone for a while."""
+        if self.socket is not None:
+            return
+        if self._again_at is None:
+            self._again_at = now + limits.PLACER_AGAIN_SECONDS
+        elif now >= self._again_at:
+            self._again_at = None
+            self._start()
+
+    def _end(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = None
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def close(self) -> None:
+        """End it."""
+        self._end()

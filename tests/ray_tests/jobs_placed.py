@@ -1,0 +1,26 @@
+"""Jobs that ask for much, or little, of their node."""
+
+import os
+
+from rescind import JobContext, job
+
+
+@job("small__c", cpus=0.5)
+def small(context: JobContext) -> str:
+    return os.environ["RAY_RAYLET_PID"]
+
+
+@job("wide__c", cpus=3)
+def wide(context: JobContext) -> str:
+    context.sleep(2)
+    return os.environ["RAY_RAYLET_PID"]
+
+
+@job("vast__c", cpus=64)
+def vast(context: JobContext) -> None:
+    """No node has so many."""
+
+
+@job("greedy__c", memory_mib=32 * 1024 * 1024)
+def greedy(context: JobContext) -> None:
+    """No node has so much."""

@@ -1,0 +1,205 @@
+"""What is a cluster's alone: where a run is placed, and what becomes of it when nodes fail."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.conftest import CLOCK, Driver
+from processes import HANG_SECONDS
+from ray_tests.conftest import keepers
+from rescind import limits
+from rescind.engines.process.frames import FrameReader, frame
+from rescind.engines.protocol import Ending
+from rescind.engines.ray import handshake
+from rescind.engines.ray.engine import RayEngine
+from rescind.errors import CannotStart
+from rescind.lifecycle import Evidence
+
+LOST = (Ending.STOPPED, Evidence.WORKER_LOST)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not heard is lost after a few seconds."""
+    monkeypatch.setattr(limits, "NODE_SECONDS", limits.LEASE_MARGIN_SECONDS + 4)
+
+
+def engine_of(driver: Driver) -> RayEngine:
+    assert isinstance(driver.engine, RayEngine)
+    return driver.engine
+
+
+def gone(processes: list[psutil.Process]) -> None:
+    """Wait until none of them is left."""
+    _, alive = psutil.wait_procs(processes, timeout=HANG_SECONDS)
+    assert not alive
+
+
+def test_a_keeper_is_nobodys_child_and_its_secret_stands_nowhere(driver: Driver) -> None:
+    run = driver.entered("waits")
+    [keeper] = keepers()
+    assert os.getsid(keeper.pid) == os.getpgid(keeper.pid) == keeper.pid
+    workers = [one.pid for one in psutil.process_iter() if "ray::" in one.name()]
+    assert keeper.ppid() not in workers
+    [place] = engine_of(driver)._places.values()
+    secret = place.secret
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            folder = Path(f"/proc/{process.pid}")
+            said = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            assert secret not in said
+            assert secret.hex().encode() not in said
+    below = keeper.children(recursive=True)
+    driver.stop(run)
+    assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
+    driver.engine.close()
+    gone([keeper, *below])
+
+
+def test_a_keeper_serves_runs_alike_and_idles_only_for_a_while(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.run("echo")
+    first = list(engine_of(driver)._places)
+    driver.run("echo")
+    assert list(engine_of(driver)._places) == first
+    monkeypatch.setattr(limits, "NODE_IDLE_SECONDS", 0.0)
+    driver.until(lambda: not engine_of(driver)._places)
+
+
+def test_what_ray_ends_of_its_own_ends_no_run(driver: Driver) -> None:
+    run = driver.entered("waits")
+    holders = [one for one in psutil.process_iter() if "ray::rescind" in one.name()]
+    assert holders
+    for holder in holders:
+        holder.kill()
+    gone(holders)
+    driver.until(lambda: engine_of(driver).free() > 0)
+    driver.stop(run)
+    assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_a_run_goes_on_without_the_program_that_speaks_with_ray(driver: Driver) -> None:
+    run = driver.entered("waits")
+    placer = engine_of(driver)._placer._process
+    assert placer is not None
+    placer.kill()
+    driver.until(lambda: driver.engine.problem is not None)
+    driver.stop(run)
+    assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
+    assert driver.run("echo").ending is Ending.RETURNED, "it has been started again"
+
+
+def test_a_keeper_that_is_killed_is_lost_and_nothing_of_its_run_is_left(
+    soon: None, driver: Driver
+) -> None:
+    run = driver.entered("waits")
+    [keeper] = keepers()
+    below = keeper.children(recursive=True)
+    assert len(below) >= 3
+    keeper.kill()
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == LOST
+    gone(below)
+    assert driver.run("echo").ending is Ending.RETURNED
+
+
+def test_a_run_that_was_never_let_in_is_not_lost_but_given_back(driver: Driver) -> None:
+    driver.allow = False
+    run = driver.start("echo")
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+
+
+def test_a_keeper_that_stands_still_is_made_to_go_on(driver: Driver) -> None:
+    run = driver.entered("waits")
+    [keeper] = keepers()
+    keeper.send_signal(signal.SIGSTOP)
+    driver.stop(run)
+    assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_who_does_not_hear_its_worker_kills_and_goes(soon: None, driver: Driver) -> None:
+    run = driver.entered("waits")
+    [keeper] = keepers()
+    below = keeper.children(recursive=True)
+    # Nobody polls: the worker stands still, and answers nothing.
+    gone([keeper, *below])
+    ended = driver.end(run)
+    assert ended.evidence in (Evidence.KILLED, Evidence.WORKER_LOST)
+
+
+def test_a_fence_ends_all_runs(driver: Driver) -> None:
+    runs = [driver.entered("waits") for _ in range(2)]
+    driver.engine.fence(CLOCK.elapsed())
+    for run in runs:
+        assert driver.end(run).evidence in (Evidence.KILLED, Evidence.WORKER_LOST)
+
+
+def test_what_is_told_to_stop_before_its_keeper_is_there_never_starts(driver: Driver) -> None:
+    run = driver.start("waits")
+    threading.Thread(target=driver.stop, args=(run,)).start()
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+    driver.until(lambda: not engine_of(driver)._places)
+
+
+def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) -> None:
+    driver = make_engine(modules=("ray_tests.jobs_placed",))
+    driver.until(lambda: driver.engine.free() > 0)
+    assert driver.engine.fits("ray_tests.jobs_placed:small")
+    assert driver.engine.fits("ray_tests.jobs_placed:wide")
+    assert not driver.engine.fits("ray_tests.jobs_placed:vast")
+    assert not driver.engine.fits("ray_tests.jobs_placed:greedy")
+    wide = [driver.start("wide") for _ in range(2)]
+    nodes = {driver.end(run).result for run in wide}
+    assert len(nodes) == 2, "no node has room for both"
+
+
+def test_strangers_are_turned_away(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "NODE_HELLO_SECONDS", 1.0)
+    run = driver.entered("waits")
+    lobby = engine_of(driver)._lobby
+    [place] = engine_of(driver)._places.values()
+    frames = FrameReader()
+
+    def told(*said: bytes) -> bytes:
+        with socket.create_connection((lobby.host, lobby.port)) as stranger:
+            stranger.settimeout(0.05)
+            for data in said:
+                stranger.sendall(data)
+                driver.until(lambda: True)
+                driver.engine.poll(0.05)
+            answer = b""
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                answer = stranger.recv(4096)
+            return answer
+
+    hello = frame({"is": "keeper", "id": place.id, "nonce": b"n"})
+    assert told(b"GET / HTTP/1.1\r\n\r\n") == b""
+    assert told(frame({"is": "keeper", "id": "unknown", "nonce": b"n"})) == b""
+    [answer] = frames.feed(told(hello))
+    assert handshake.proves(answer, place.secret, handshake.WORKER, b"n")
+    guess = handshake.proof(b"guess", handshake.KEEPER, answer["nonce"])
+    told(hello, frame({"is": "proved", "proof": guess}))
+    with contextlib.ExitStack() as stack:
+        for _ in range(limits.NODE_HELLOS_MAX + 20):
+            stack.enter_context(socket.create_connection((lobby.host, lobby.port)))
+            driver.events += driver.engine.poll(0)
+        assert driver.run("echo").ending is Ending.RETURNED
+    driver.stop(run)
+    assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
+    assert len(lobby.descriptors()) <= limits.NODE_HELLOS_MAX + 1
+
+
+def test_ray_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PLACER_REACH_SECONDS", 3.0)
+    with pytest.raises(CannotStart, match=r"127\.0\.0\.1:1"):
+        RayEngine([], slots=1, clock=CLOCK, address="127.0.0.1:1")
