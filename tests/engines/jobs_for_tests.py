@@ -241,6 +241,17 @@ def waits_with_pid(context: JobContext) -> None:
         time.sleep(60)
 
 
+@job("waits_when_told__c")
+def waits_when_told(context: JobContext) -> None:
+    """Hear that it is to stop, and go on."""
+    context._on_log(str(os.getpid()))
+    say_entered(context)
+    context.cancelled.wait()
+    context._on_log("told")
+    while True:
+        time.sleep(60)
+
+
 @job("daemonizes__c")
 def daemonizes(context: JobContext) -> None:
     """Leave a writer behind that has double-forked and left the session; maybe wait, too."""

@@ -117,8 +117,9 @@ def test_a_process_killed_by_somebody_else_has_died(process: Driver) -> None:
 
 
 def test_a_process_killed_by_somebody_else_while_it_stops_was_killed(process: Driver) -> None:
-    run = start_entered(process, "waits_with_pid", grace_seconds=60)
+    run = start_entered(process, "waits_when_told", grace_seconds=60)
     process.stop(run)
+    process.until_logged(run, "told")  # else its end may be heard before its keeper hears of it
     os.kill(int(process.logged(run)[0]), signal.SIGKILL)
     ended = process.end(run)
     assert (ended.ending, ended.evidence) == (Ending.STOPPED, Evidence.KILLED)
