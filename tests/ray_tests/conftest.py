@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from engines.conftest import CLOCK, JOBS, Driver
+from engines.test_ordinary_jobs import JOBS as ORDINARY_JOBS
 from rescind.engines.ray.engine import RayEngine
 
 NODES, NODE_CPUS = 2, 4
@@ -64,6 +65,16 @@ def keepers() -> list[psutil.Process]:
         and one.info["status"] != psutil.STATUS_ZOMBIE
         and "rescind.engines.ray.keeper" in (one.info["cmdline"] or ())
     ]
+
+
+@pytest.fixture(scope="session")
+def shared_engine(cluster: Any) -> Iterator[RayEngine]:
+    """One for all tests that leave it as it was: it takes seconds to reach Ray."""
+    modules = [JOBS, ORDINARY_JOBS]
+    engine = RayEngine(modules, slots=4, clock=CLOCK, address=cluster.address, warm="fork")
+    engine.describe()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture
