@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from rescind import ids, limits
@@ -16,6 +15,7 @@ from rescind.clock import Clock
 from rescind.engines.describe import checked, described
 from rescind.engines.process.frames import MalformedFrameError, Message
 from rescind.engines.process.news import events_of, tell_warm
+from rescind.engines.process.orders import permit_message, run_message, stop_message
 from rescind.engines.process.slot import Slot
 from rescind.engines.process.strays import Strays
 from rescind.engines.process.system import IS_LINUX
@@ -95,29 +95,19 @@ class ProcessEngine:
     def start(self, order: Order) -> None:
         """See :meth:`Engine.start`."""
         keeper = next(keeper for keeper in self._keepers if keeper.ready and keeper.run is None)
-        message = {
-            "do": "run",
-            "run": [order.run.job_id, order.run.attempt],
-            "processor": order.processor,
-            "parameters": msgspec.json.encode(order.parameters),
-            "grace_seconds": order.grace_seconds,
-            "interrupt_seconds": order.interrupt_seconds,
-            "terminate_seconds": order.terminate_seconds,
-            "mark": ids.mark(),
-        }
-        keeper.start(order.run, message)
+        keeper.start(order.run, run_message(order))
         self._by_run[order.run] = keeper
 
     def permit(self, run: RunRef, allowed: bool) -> None:
         """See :meth:`Engine.permit`."""
         if keeper := self._by_run.get(run):
-            message = {"do": "permit", "run": [run.job_id, run.attempt], "allowed": allowed}
+            message = permit_message(run, allowed=allowed)
             keeper.permit(run, message)
 
     def stop(self, run: RunRef, reason: StopReason) -> None:
         """See :meth:`Engine.stop`."""
         if keeper := self._by_run.get(run):
-            message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
+            message = stop_message(run, reason)
             keeper.stop(run, message)
 
     def fence(self, at: float) -> None:

@@ -14,11 +14,12 @@ from socket import MSG_DONTWAIT
 import msgspec
 import structlog
 
-from rescind import ids, limits
+from rescind import limits
 from rescind.clock import Clock
 from rescind.engines.describe import checked, described
 from rescind.engines.process.frames import MalformedFrameError, Message
 from rescind.engines.process.news import events_of, tell_warm
+from rescind.engines.process.orders import permit_message, run_message, stop_message
 from rescind.engines.protocol import Ended, Ending, EngineEvent, Order, StopReason
 from rescind.engines.ray.keeper import Spec
 from rescind.engines.ray.lobby import Lobby
@@ -163,29 +164,19 @@ class RayEngine:
     def _send_order(self, place: Place) -> None:
         order, place.order = place.order, None
         assert order is not None
-        message = {
-            "do": "run",
-            "run": [order.run.job_id, order.run.attempt],
-            "processor": order.processor,
-            "parameters": msgspec.json.encode(order.parameters),
-            "grace_seconds": order.grace_seconds,
-            "interrupt_seconds": order.interrupt_seconds,
-            "terminate_seconds": order.terminate_seconds,
-            "mark": ids.mark(),
-        }
-        if not place.start(order.run, message):
+        if not place.start(order.run, run_message(order)):
             self._lose(place)
 
     def permit(self, run: RunRef, allowed: bool) -> None:
         """See :meth:`Engine.permit`."""
         if place := self._by_run.get(run):
-            message = {"do": "permit", "run": [run.job_id, run.attempt], "allowed": allowed}
+            message = permit_message(run, allowed=allowed)
             place.permit(run, message)
 
     def stop(self, run: RunRef, reason: StopReason) -> None:
         """See :meth:`Engine.stop`."""
         if place := self._by_run.get(run):
-            message = {"do": "stop", "run": [run.job_id, run.attempt], "reason": reason}
+            message = stop_message(run, reason)
             if not place.stop(run, message):
                 self._withdrawn.append(run)
                 self.wake()
