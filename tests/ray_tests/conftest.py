@@ -67,9 +67,9 @@ def keepers() -> list[psutil.Process]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_engine(cluster: Any) -> Iterator[RayEngine]:
-    """One for all tests that leave it as it was: it takes seconds to reach Ray."""
+    """One for all tests of a module that leave it as it was: it takes seconds to reach Ray."""
     modules = [JOBS, ORDINARY_JOBS]
     engine = RayEngine(modules, slots=4, clock=CLOCK, address=cluster.address, warm="fork")
     engine.describe()

@@ -118,6 +118,29 @@ def test_a_run_that_was_never_let_in_is_not_lost_but_given_back(driver: Driver) 
     assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
 
 
+def test_a_run_that_waits_for_a_keeper_that_has_served_another_is_given_back_with_it(
+    driver: Driver,
+) -> None:
+    driver.run("echo")
+    [place] = engine_of(driver)._places.values()
+    driver.until(lambda: place.ready)
+    place.ready = False  # as it is for a moment after each run
+    [keeper] = keepers()
+    keeper.kill()
+    run = driver.start("echo")
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+
+
+def test_a_keeper_that_cannot_reach_its_worker_is_said(make_engine: Callable[..., Driver]) -> None:
+    driver = make_engine()
+    driver.until(lambda: driver.engine.free() > 0)
+    engine_of(driver)._lobby.port = 1  # where nobody listens
+    run = driver.start("echo")
+    assert driver.end(run).ending is Ending.NOT_ENTERED
+    assert "could not reach its worker" in (driver.engine.problem or "")
+
+
 def test_a_keeper_that_stands_still_is_made_to_go_on(driver: Driver) -> None:
     run = driver.entered("waits")
     [keeper] = keepers()

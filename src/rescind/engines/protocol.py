@@ -119,7 +119,7 @@ class Engine(Protocol):
         ...
 
     def fits(self, processor: str) -> bool:
-        """Whether there is a place anywhere that is large enough for its runs."""
+        """Whether there is a place for a run of it now, as far as is known."""
         ...
 
     def free(self) -> int:

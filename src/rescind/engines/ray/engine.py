@@ -92,7 +92,7 @@ class RayEngine:
         return self._problem
 
     def fits(self, processor: str) -> bool:
-        """See :meth:`Engine.fits`: whether some node is large enough."""
+        """See :meth:`Engine.fits`: whether some node is large enough, and so much is free."""
         shape = self._shapes.get(processor, Shape())
         sizes = self._sizes
         fine = any(cpus >= shape.cpus and mib >= shape.memory_mib for cpus, mib in sizes)
@@ -104,7 +104,8 @@ class RayEngine:
                 cpus=shape.cpus,
                 memory_mib=shape.memory_mib,
             )
-        return fine
+        idle = sum(place.shape.cpus for place in self._idle())
+        return fine and shape.cpus <= self._cpus_free + idle
 
     def free(self) -> int:
         """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room."""
@@ -117,10 +118,13 @@ class RayEngine:
         return max(0, min(self._slots - len(self._by_run), idle + max(0, room - asked)))
 
     def _idle(self) -> list[Place]:
+        """Those that wait for a run, and have not gone meanwhile: we may have stood still."""
+        now = self._clock.elapsed()
+        kept = [place for place in self._places.values() if place.stage is Stage.KEPT]
         return [
             place
-            for place in self._places.values()
-            if place.stage is Stage.KEPT and place.run is None and place.order is None
+            for place in kept
+            if place.run is None and place.order is None and now < place.until
         ]
 
     def start(self, order: Order) -> None:
@@ -235,7 +239,7 @@ class RayEngine:
         while self._places:
             self.poll(limits.KEEPER_LOOK_SECONDS)
             now = self._clock.elapsed()
-            for place in [one for one in self._places.values() if now >= one.until]:
+            for place in [one for one in self._places.values() if one.is_over(now)]:
                 self._drop(place)
         self._placer.close()
         self._lobby.close()
@@ -322,14 +326,13 @@ class RayEngine:
         if place.socket is None:
             self._placer.say({"do": "forget", "id": place.id})
         place.close()
-        run = place.run
-        if place.order is not None:
-            run = place.order.run
+        waited = place.order is not None  # for its keeper to be ready, or to be there at all
+        run = place.order.run if place.order is not None else place.run
         place.run = place.order = None
         if run is None:
             return
         self._by_run.pop(run, None)
-        lost = place.permitted
+        lost = place.permitted and not waited
         self._events.append(
             Ended(
                 run=run,
@@ -356,7 +359,7 @@ class RayEngine:
             if waits and now >= place.asked_at + limits.PLACE_SECONDS_MAX:
                 place.let_go()
                 self._drop(place)
-            elif place.stage is not Stage.ASKED and now >= place.until:
+            elif place.stage is not Stage.ASKED and place.is_over(now):
                 self._drop(place)
         for place in self._idle():
             if now >= place.idle_at + limits.NODE_IDLE_SECONDS:
@@ -374,8 +377,11 @@ class RayEngine:
                 self._sizes = []
                 self._fail(message["error"])
             case "over" if (place := self._places.get(message["id"])) is not None:
-                if message["error"] is not None and place.stage is Stage.ASKED:
-                    self._fail(message["error"])
+                if place.stage is Stage.ASKED:
+                    where = f"{self._lobby.host} port {self._lobby.port}"
+                    self._fail(
+                        message["error"] or f"A keeper could not reach its worker at {where}"
+                    )
                     self._drop(place)
             case _:
                 self._problem = None

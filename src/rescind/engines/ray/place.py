@@ -53,6 +53,10 @@ class Place:
         self.permitted = False
         self._lock = threading.RLock()
 
+    def is_over(self, now: float) -> bool:
+        """Whether it has ended by now, heard or not: it had its time, and some to kill and go."""
+        return now >= self.until + limits.LEASE_MARGIN_SECONDS
+
     def connect(self, connection: socket.socket, seconds: float, now: float) -> None:
         """Its keeper is there, has proved it, and may go on for so long."""
         self.socket, self.stage, self.until = connection, Stage.KEPT, now + seconds
