@@ -67,6 +67,11 @@ def keepers() -> list[psutil.Process]:
     ]
 
 
+def on_nodes() -> list[psutil.Process]:
+    """Keepers on the nodes, and all that is below them."""
+    return [one for keeper in keepers() for one in (keeper, *keeper.children(recursive=True))]
+
+
 @pytest.fixture(scope="module")
 def shared_engine(cluster: Any) -> Iterator[RayEngine]:
     """One for all tests of a module that leave it as it was: it takes seconds to reach Ray."""

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from engines.conftest import CLOCK, JOBS, Driver
+from ray_tests.conftest import on_nodes
 from rescind.engines.protocol import Ending
 from rescind.engines.ray.engine import RayEngine
 from rescind.lifecycle import Evidence
@@ -54,7 +55,7 @@ def test_a_worker_of_rays_that_dies_takes_no_run_along_unseen(driver: Driver) ->
     run = driver.entered("waits")
     holders = [one for one in psutil.process_iter() if "ray::rescind" in one.name()]
     assert holders
-    below = [one for one in psutil.process_iter() if one.name() == "rescind-run"]
+    below = [one for one in on_nodes() if one.name() == "rescind-run"]
     for holder in holders:
         holder.kill()
     psutil.wait_procs(holders, timeout=30)

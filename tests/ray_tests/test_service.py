@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from process.conftest import FINAL, Service, database, serve, show, started
-from ray_tests.conftest import keepers
+from ray_tests.conftest import keepers, on_nodes
 
 __all__ = ["database", "serve", "started"]
 
@@ -102,11 +102,7 @@ def test_a_drained_service_leaves_nothing_on_any_node(
     ids = service.submit("again__c", 3, parameters={"seconds": 3_600})
     for job_id in ids:
         service.until_logged(job_id, "entered")
-    mine = [
-        one
-        for one in psutil.process_iter(["name"])
-        if one.info["name"] in ("rescind-keeper", "rescind-warm", "rescind-init", "rescind-run")
-    ]
+    mine = on_nodes()
     assert len(mine) >= 12
     assert service.end() == 0
     _, alive = psutil.wait_procs(mine, timeout=30)
@@ -119,7 +115,7 @@ def test_a_service_that_is_killed_leaves_nothing_on_any_node(
     service = serve(*OPTIONS, cluster.address, jobs=("ray_tests.jobs_on_nodes",))
     [job_id] = service.submit("again__c", parameters={"seconds": 3_600})
     service.until_logged(job_id, "entered")
-    mine = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "rescind-run"]
+    mine = on_nodes()
     service.process.kill()
     service.ended()
     _, alive = psutil.wait_procs(mine, timeout=60)
