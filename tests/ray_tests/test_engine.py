@@ -132,6 +132,20 @@ def test_a_run_that_waits_for_a_keeper_that_has_served_another_is_given_back_wit
     assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
 
 
+def test_a_stop_is_not_lost_when_the_keeper_gets_ready_at_the_same_time(driver: Driver) -> None:
+    driver.run("echo")
+    engine = engine_of(driver)
+    [place] = engine._places.values()
+    driver.until(lambda: place.ready)
+    place.ready = False  # as it is for a moment after each run
+    run = driver.start("says")
+    driver.stop(run)
+    engine._heed(place, {"is": "ready"})
+    ended = driver.end(run)
+    assert (ended.ending, ended.evidence) == (Ending.NOT_ENTERED, Evidence.NEVER_STARTED)
+    assert driver.logged(run) == []
+
+
 def test_a_keeper_that_cannot_reach_its_worker_is_said(make_engine: Callable[..., Driver]) -> None:
     driver = make_engine()
     driver.until(lambda: driver.engine.free() > 0)

@@ -62,7 +62,7 @@ class RayEngine:
         self._events: deque[EngineEvent] = deque()
         self._places: dict[str, Place] = {}
         self._by_run: dict[RunRef, Place] = {}
-        self._withdrawn: deque[RunRef] = deque()
+        self._withdrawn: deque[tuple[RunRef, StopReason]] = deque()
         """Told to stop before their keeper was there."""
         self._fence_at: float | None = None
         self._sizes: list[tuple[float, float]] = []
@@ -182,7 +182,7 @@ class RayEngine:
         if place := self._by_run.get(run):
             message = stop_message(run, reason)
             if not place.stop(run, message):
-                self._withdrawn.append(run)
+                self._withdrawn.append((run, reason))
                 self.wake()
 
     def fence(self, at: float) -> None:
@@ -343,13 +343,17 @@ class RayEngine:
         )
 
     def _withdraw(self) -> None:
-        """End runs that were told to stop before they had been sent anywhere."""
+        """End runs that were told to stop before they had been sent anywhere; one that has been
+        sent meanwhile is told now.
+        """
         while self._withdrawn:
-            place = self._by_run.get(self._withdrawn.popleft())
-            if place is not None and place.run is None:
-                if place.stage is Stage.KEPT:
-                    place.let_go()
-                self._drop(place)
+            run, reason = self._withdrawn.popleft()
+            place = self._by_run.get(run)
+            if place is None or place.stop(run, stop_message(run, reason)):
+                continue
+            if place.stage is Stage.KEPT:
+                place.let_go()
+            self._drop(place)
 
     def _look_after(self) -> None:
         """Do what is due: who is silent for too long is lost, who idles gives its place back."""
