@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rescind.api.http import Answer, Context, Request, Text
 from rescind.clock import SystemClock
-from rescind.ui.paths import here, local, with_parameter
+from rescind.ui.paths import here, local
 from rescind.wire.error_types import ErrorType
 
 HEADERS = {
@@ -79,7 +79,6 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(number=number, many=many, instant=instant, since=since, between=between)
-_TEMPLATES.globals.update(with_parameter=with_parameter)
 
 
 def region(template: str, **values: Any) -> str:

@@ -85,7 +85,6 @@ class Placer:
             "is": "nodes",
             "sizes": [list(size) for size in sizes],
             "cpus": free.get("CPU", 0.0),
-            "memory_mib": free.get("memory", 0.0) // MIB,
         }
         if message != self._told:
             self._told = message
