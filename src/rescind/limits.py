@@ -198,6 +198,8 @@ KEEPER_LOOK_SECONDS = 0.5
 seen that no keeper stands still."""
 IMPORT_SECONDS_MAX = 30.0
 """For a job module."""
+THREAD_ENDS_SECONDS, THREAD_ENDS_LOOKS = 0.5, 50
+"""For a thread that importing has left and Python does not know: it may be about to end."""
 SLOTS_MAX = 1_000
 NODE_CONNECT_SECONDS = 10.0
 """For a keeper on a node of a cluster to reach its worker."""

@@ -14,6 +14,13 @@ _LEAVES = os.environ.get("LEAVES", "").split()
 
 if "thread" in _LEAVES:
     threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+if "joined" in _LEAVES:
+    gate = threading.Barrier(64)
+    joined = [threading.Thread(target=gate.wait) for _ in range(64)]
+    for one in joined:
+        one.start()
+    for one in joined:
+        one.join()
 if "process" in _LEAVES:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
 if "descriptor" in _LEAVES:

@@ -53,6 +53,14 @@ def test_runs_are_forked_from_one_import(importing: MakeImporting) -> None:
     assert result(driver)["threads"] == 2, "the function's and ours"
 
 
+def test_threads_that_importing_has_joined_do_not_keep_runs_from_being_forked(
+    importing: MakeImporting,
+) -> None:
+    for _ in range(10):
+        [said] = ready(importing("joined"))
+        assert "forked" in said["event"], said
+
+
 @pytest.mark.parametrize("leaves", ["thread", "process"])
 def test_where_importing_leaves_threads_or_processes_each_run_imports(
     importing: MakeImporting, leaves: str

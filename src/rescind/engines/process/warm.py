@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -176,14 +177,26 @@ def _tell_broken(keeper: socket.socket, error: str) -> None:
 
 def _unforkable() -> str | None:
     """Why this process must not be forked, if so."""
-    try:
-        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - native threads count too
-    except OSError:
-        threads = 1
-    processes = len(children_of(os.getpid()))
-    if threads == 1 and processes == 0:
+    threads, processes = _threads_left(), len(children_of(os.getpid()))
+    if threads == 0 and processes == 0:
         return None
-    return f"importing the job modules leaves {threads - 1} threads and {processes} processes"
+    return f"importing the job modules leaves {threads} threads and {processes} processes"
+
+
+def _threads_left() -> int:
+    """How many threads there are but this one, native ones included. A thread that has been joined
+    is in /proc for another moment, so what Python does not know (any more) is looked at again.
+    """
+    if not IS_LINUX:
+        return threading.active_count() - 1
+    known = {thread.native_id for thread in threading.enumerate()}
+    ending = threading.Event()
+    for _ in range(limits.THREAD_ENDS_LOOKS):
+        there = {int(name) for name in os.listdir("/proc/self/task")}  # noqa: PTH208 - names alone
+        if there <= known:
+            break
+        ending.wait(limits.THREAD_ENDS_SECONDS / limits.THREAD_ENDS_LOOKS)
+    return len(there) - 1
 
 
 def main() -> None:
