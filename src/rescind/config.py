@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ray_address: str
     keeper_host: str | None
     keeper_port: int
+    keeper_tls_certificate: Path | None
+    keeper_tls_key: Path | None
     slots: int
     profile: str
     public_name: str | None
@@ -190,6 +192,18 @@ SETTINGS: tuple[Setting, ...] = (
         "where the nodes of a Ray cluster reach this worker; without it, where Ray knows its node",
     ),
     Setting("keeper_port", 0, _number(0, 65_535), "the port for that; 0: any free one"),
+    Setting(
+        "keeper_tls_certificate",
+        None,
+        Path,
+        "a certificate (PEM): with it, nodes speak with this worker within TLS",
+    ),
+    Setting(
+        "keeper_tls_key",
+        None,
+        Path,
+        "its key (PEM), where that is not in the same file",
+    ),
     Setting("slots", 2, _number(1, limits.SLOTS_MAX), "how many jobs run at once"),
     Setting("profile", "open", _one_of("open", "vault"), "how strictly to keep to Vault's API"),
     Setting("public_name", None, _host, "the host name clients know the service by"),

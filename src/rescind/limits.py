@@ -261,6 +261,10 @@ DUE_SECONDS_MIN = 0.01
 LOOP_BATCH_JOBS_MAX = 500
 LOOP_ERROR_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
+OBSTACLES_SECONDS = 5.0
+"""So often at the most a worker says that it starts no jobs of some names, or does again."""
+NAME_KNOWN_SECONDS = 90.0
+"""A name that no worker has said for so long is known to none that is alive."""
 SCHEMA_POLL_SECONDS = 5.0
 WORKER_FORGOTTEN_SECONDS = 86_400
 """A worker that has not been heard of for so long is forgotten."""

@@ -176,11 +176,22 @@ class Rerun(Struct, frozen=True):
 
 
 class Details(Struct, frozen=True):
-    """One job, its moves, and the jobs that repeat it, of one moment."""
+    """One job, its moves, the jobs that repeat it, and what keeps it from being started, of one
+    moment.
+    """
 
     job: Job
     events: list[Event]
     reruns: list[Rerun]
+    obstacles: list["Obstacle"]
+
+
+class Obstacle(Struct, frozen=True):
+    """Why a worker does not start a job that is QUEUED, though its turn may have come."""
+
+    worker: str | None
+    """None: there is none that could."""
+    reason: str
 
 
 class RunRef(Struct, frozen=True):
@@ -252,6 +263,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     slots: int
+    obstacles: Mapping[str, str] = {}
+    """Why it starts no jobs of some names now."""
 
 
 class LiveWorker(Struct, frozen=True, kw_only=True):
@@ -263,6 +276,8 @@ class LiveWorker(Struct, frozen=True, kw_only=True):
     slots: int
     started_at: datetime
     seen_at: datetime
+    obstacles: Mapping[str, str]
+    """Why it starts no jobs of some names now."""
     alive: bool
     """Whether its lease holds; if not, it is lost."""
 

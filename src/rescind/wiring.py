@@ -25,6 +25,7 @@ from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
 from rescind.engines.ray.engine import RayEngine
+from rescind.engines.ray.sealing import Certificate
 from rescind.errors import CannotStart, ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
 from rescind.runtime.canceller import Canceller
@@ -220,9 +221,17 @@ def _engine(settings: Settings, clock: Clock, run_files: Path | None) -> Engine:
             warm=settings.warm,
             host=settings.keeper_host,
             port=settings.keeper_port,
+            certificate=_certificate(settings),
         ),
     }
     return makers[settings.engine]()
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    file, key = settings.keeper_tls_certificate, settings.keeper_tls_key
+    if file is None and key is not None:
+        raise CannotStart("keeper_tls_key is set, and keeper_tls_certificate is not.")
+    return None if file is None else Certificate(file, key)
 
 
 def _worker(

@@ -20,7 +20,7 @@ KEYS = [
     *("id", "job_metadata", "title", "status", "priority", "queue", "parameters", "unique_key"),
     *("created_by", "created_date", "modified_by", "modified_date", "run_date", "queue_date"),
     *("run_start_date", "run_end_date", "attempt", "attempts_max", "worker", "evidence"),
-    *("result", "progress", "errors", "moves", "rerun_of", "reruns"),
+    *("result", "progress", "errors", "moves", "rerun_of", "reruns", "obstacles"),
 ]
 MOVE = [
     *("move", "from", "to", "date", "user_id", "user_name", "by", "reason", "request_id"),

@@ -85,11 +85,16 @@ def is_terminated(context: JobContext) -> None:
 
 @job("slow_to_die__c", idempotent=True, grace_seconds=0.1, terminate_seconds=12)
 def slow_to_die(context: JobContext) -> None:
-    """Ignore all but SIGKILL, which comes late."""
+    """Ignore all but SIGKILL, which comes late; say that it has heard of a stop."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(context)
+    told = False
     while True:
         with contextlib.suppress(BaseException):
+            context.cancelled.wait()
+            if not told:
+                context.log("told")
+                told = True
             time.sleep(60)
 
 

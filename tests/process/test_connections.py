@@ -4,7 +4,6 @@ import contextlib
 import resource
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from time import monotonic
 import httpx2
 import pytest
 
+from certificates import certificate
 from process.conftest import Program, Service, Started, on_both_stores, show
 from processes import HANG_SECONDS
 from rescind import limits
@@ -155,17 +155,13 @@ def test_who_does_not_take_an_answer_is_let_go_and_who_is_slow_is_not(
 def test_the_same_holds_before_tls_is_agreed_upon(
     tmp_path: Path, started: Started[Program], strangers: Callable[[str], Strangers]
 ) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    files = "-keyout key.pem -out certificate.pem -subj /CN=localhost"
-    named = "-addext subjectAltName=IP:127.0.0.1"
-    words = f"{command} {files} {named}".split()
-    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    file, _ = certificate(tmp_path)
     tls = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
     options = ("--port", "0", "--no-worker", *tls)
     with few_files():
         service = started(Program(tmp_path, "serve", *options, ready="ready"))
     address = service.banner[0].rpartition(" ")[2]
-    trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+    trusted = ssl.create_default_context(cafile=file)
     others = strangers(address)
     oldest = others.connect()
     for _ in range(BOUND + 100):

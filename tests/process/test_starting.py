@@ -125,7 +125,7 @@ def test_a_process_that_importing_starts_is_in_order_where_each_run_imports(
     service.until_status(job_id, "SUCCESS")
 
 
-def test_what_goes_wrong_later_is_in_the_log_and_on_readyz_until_it_is_mended(
+def test_what_goes_wrong_later_is_told_of_what_waits_for_it_until_it_is_mended(
     serve: Serve, tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.py"
@@ -134,14 +134,21 @@ def test_what_goes_wrong_later_is_in_the_log_and_on_readyz_until_it_is_mended(
     service = serve(jobs=("mine",))
     service.until(lambda: service.readiness == (200, "ready"))
     file.write_text("\n\nraise RuntimeError('deployed half-way')\n" + JOB)
-    service.submit("mine__c", count=2)
+    ids = service.submit("mine__c", count=4)
     service.until(lambda: service.readiness[0] == 503)
     _, said = service.readiness
     assert "deployed half-way" in said
     assert f"({file}, line 3)" in said
     assert "deployed half-way" in (tmp_path / "stderr.txt").read_text()
+    path = f"/services/jobs/{ids[-1]}/details"
+    service.until(lambda: service.client.get(path).json()["data"]["obstacles"] != [])
+    [obstacle] = service.client.get(path).json()["data"]["obstacles"]
+    assert "deployed half-way" in obstacle["reason"]
     file.write_text(JOB)
     service.until(lambda: service.readiness == (200, "ready"))
+    for job_id in ids:
+        service.until_status(job_id, "SUCCESS")
+    assert service.client.get(path).json()["data"]["obstacles"] == []
 
 
 def test_start_up_says_which_jobs_there_are(serve: Serve, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_a_keeper_that_stands_still_holds_up_its_own_job_and_no_other(
     runs = {int(words[0]): int(words[2]) for words in entries}
     keepers = [keeper_above(runs[job_id]) for job_id in (held, cancelled)]
     service.cancel(cancelled)
+    service.until_logged(cancelled, "told")  # who tells it makes its keeper go on
     for pid in keepers:
         os.kill(pid, signal.SIGSTOP)
     service.end(signal.SIGKILL)

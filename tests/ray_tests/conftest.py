@@ -9,9 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
+from certificates import certificate
 from engines.conftest import CLOCK, JOBS, Driver
 from engines.test_ordinary_jobs import JOBS as ORDINARY_JOBS
 from rescind.engines.ray.engine import RayEngine
+from rescind.engines.ray.sealing import Certificate
 
 NODES, NODE_CPUS = 2, 4
 
@@ -37,6 +39,12 @@ def cluster() -> Iterator[Any]:
     del os.environ["RESCIND_SECRET_OF_THE_SERVICE"]  # no setting of a service
     yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def worker_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """One that nobody has signed."""
+    return Certificate(*certificate(tmp_path_factory.mktemp("certificate")))
 
 
 @pytest.fixture
@@ -73,10 +81,19 @@ def on_nodes() -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def shared_engine(cluster: Any) -> Iterator[RayEngine]:
-    """One for all tests of a module that leave it as it was: it takes seconds to reach Ray."""
+def shared_engine(cluster: Any, worker_certificate: Certificate) -> Iterator[RayEngine]:
+    """One for all tests of a module that leave it as it was: it takes seconds to reach Ray. Its
+    keepers speak within TLS.
+    """
     modules = [JOBS, ORDINARY_JOBS]
-    engine = RayEngine(modules, slots=4, clock=CLOCK, address=cluster.address, warm="fork")
+    engine = RayEngine(
+        modules,
+        slots=4,
+        clock=CLOCK,
+        address=cluster.address,
+        warm="fork",
+        certificate=worker_certificate,
+    )
     engine.describe()
     yield engine
     engine.close()

@@ -19,6 +19,7 @@ from rescind.engines.process.frames import FrameReader, frame
 from rescind.engines.protocol import Ending
 from rescind.engines.ray import handshake
 from rescind.engines.ray.engine import RayEngine
+from rescind.engines.ray.sealing import Certificate, Plain, Sealing, of_keeper
 from rescind.errors import CannotStart
 from rescind.lifecycle import Evidence
 
@@ -191,36 +192,55 @@ def test_what_is_told_to_stop_before_its_keeper_is_there_never_starts(driver: Dr
 def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) -> None:
     driver = make_engine(modules=("ray_tests.jobs_placed",))
     driver.until(lambda: driver.engine.free() > 0)
-    assert driver.engine.fits("ray_tests.jobs_placed:small")
-    assert driver.engine.fits("ray_tests.jobs_placed:wide")
-    assert not driver.engine.fits("ray_tests.jobs_placed:vast")
-    assert not driver.engine.fits("ray_tests.jobs_placed:greedy")
+    obstacle = {
+        name: driver.engine.obstacle(f"ray_tests.jobs_placed:{name}")
+        for name in ("small", "wide", "vast", "greedy")
+    }
+    assert obstacle["small"] is obstacle["wide"] is None
+    assert "No node of the cluster is large enough: it asks for" in (obstacle["vast"] or "")
+    assert "33,554,432 MiB" in (obstacle["greedy"] or "")
     wide = [driver.start("wide") for _ in range(2)]
     nodes = {driver.end(run).result for run in wide}
     assert len(nodes) == 2, "no node has room for both"
 
 
-def test_strangers_are_turned_away(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("within_tls", [False, True])
+def test_strangers_are_turned_away(
+    make_engine: Callable[..., Driver],
+    worker_certificate: Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    within_tls: bool,
+) -> None:
     monkeypatch.setattr(limits, "NODE_HELLO_SECONDS", 1.0)
+    driver = make_engine(certificate=worker_certificate if within_tls else None)
+    driver.until(lambda: driver.engine.free() > 0)
     run = driver.entered("waits")
     lobby = engine_of(driver)._lobby
     [place] = engine_of(driver)._places.values()
     frames = FrameReader()
 
-    def told(*said: bytes) -> bytes:
+    def told(*said: bytes, sealing: Sealing | None = None) -> bytes:
         with socket.create_connection((lobby.host, lobby.port)) as stranger:
             stranger.settimeout(0.05)
+            sealing = sealing or of_keeper(lobby.certificate)
+            answer = sealing.opened(b"")
+            while not sealing.shaken:
+                stranger.sendall(sealing.sealed())
+                driver.events += driver.engine.poll(0.05)
+                with contextlib.suppress(TimeoutError):
+                    answer += sealing.opened(stranger.recv(4096))
             for data in said:
-                stranger.sendall(data)
-                driver.until(lambda: True)
-                driver.engine.poll(0.05)
-            answer = b""
+                stranger.sendall(sealing.sealed(data))
+                driver.events += driver.engine.poll(0.05)
             with contextlib.suppress(TimeoutError, ConnectionError):
-                answer = stranger.recv(4096)
+                answer += sealing.opened(stranger.recv(4096))
             return answer
 
     hello = frame({"is": "keeper", "id": place.id, "nonce": b"n"})
     assert told(b"GET / HTTP/1.1\r\n\r\n") == b""
+    if within_tls:
+        assert told(hello, sealing=Plain()) == b"", "who does not speak TLS is told nothing"
     assert told(frame({"is": "keeper", "id": "unknown", "nonce": b"n"})) == b""
     [answer] = frames.feed(told(hello))
     assert handshake.proves(answer, place.secret, handshake.WORKER, b"n")

@@ -91,7 +91,14 @@ def test_a_job_that_no_node_is_large_enough_for_waits(
     [small] = service.submit("small__c")
     service.until_status(small, "SUCCESS")
     assert service.status(vast) == "QUEUED"
-    assert [move["move"] for move in details(service, vast)["moves"]] == ["submit"]
+    service.until(lambda: bool(details(service, vast)["obstacles"]))
+    found = details(service, vast)
+    assert [move["move"] for move in found["moves"]] == ["submit"]
+    [obstacle] = found["obstacles"]
+    assert obstacle["worker"].startswith("worker-")
+    assert "No node of the cluster is large enough: it asks for 64 proc" in obstacle["reason"]
+    service.cancel(vast)
+    service.until_status(vast, "CANCELLED")
 
 
 def test_a_drained_service_leaves_nothing_on_any_node(

@@ -58,6 +58,21 @@ def test_who_may_not_read_jobs_sees_their_own_alone(api: TestClient, store: Stor
     assert answer.text.replace(f"[{foreign}]", "[999]") == api.get("/jobs/999").text
 
 
+def test_what_keeps_a_job_from_being_started_is_said(api: TestClient, store: Store) -> None:
+    known = harness.metadata()
+    job_id = harness.submit(store, harness.new_job(metadata=known))
+    page = signed_in(api).get(f"/jobs/{job_id}").text
+    assert "No worker that is alive knows this job." in page
+    said = {known.name: "No <room>.", "other__c": "No <room>."}
+    store.lease(harness.WORKER.by)
+    store.register(replace(harness.registration(), obstacles=said), [known])
+    page = api.get(f"/jobs/{job_id}").text
+    assert "worker-1: No &lt;room&gt;." in page
+    assert "No worker that is alive" not in page
+    page = api.get("/workers").text
+    assert f"Does not start {known.name}, other__c: No &lt;room&gt;." in page
+
+
 def test_who_may_read_all_jobs_sees_the_workers(api: TestClient, store: Store) -> None:
     harness.register(store)
     running = harness.place(store, Status.RUNNING)

@@ -280,6 +280,7 @@ SCHEMAS: Mapping[str, Schema] = {
             moves=_list(ref("Move"), minItems=1),
             rerun_of=_or_null(ID),
             reruns=_list(_object(id=ID, undo={"type": "boolean"})),
+            obstacles=_list(_object(worker=_or_null(TEXT), reason=TEXT)),
         )
     ),
     # Selections and operations

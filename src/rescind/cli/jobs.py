@@ -25,7 +25,7 @@ from rescind.cli.remote import (
     tell,
 )
 from rescind.client import Client, JobEnded
-from rescind.client.values import Details, JobStatus, JobSummary
+from rescind.client.values import Details, JobStatus, JobSummary, Obstacle
 from rescind.clock import sleep
 from rescind.lifecycle import FINAL, Status
 from rescind.wire.text import one_line
@@ -178,6 +178,7 @@ def _print_details(found: Details) -> None:
     shown: dict[str, object] = {
         "job": f"{found.id}  {found.title}  ({found.job_metadata})",
         "status": found.status,
+        "waits": "\n".join(_obstacle(one) for one in found.obstacles) or None,
         "evidence": found.evidence,
         "worker": found.worker,
         "parameters": msgspec.json.encode(found.parameters).decode(),
@@ -206,6 +207,10 @@ def _print_details(found: Details) -> None:
         for move in found.moves
     )
     print_table(("WHEN", "MOVE", "TO", "BY", "REASON"), rows)
+
+
+def _obstacle(found: Obstacle) -> str:
+    return found.reason if found.worker is None else f"{found.worker}: {found.reason}"
 
 
 def wait(

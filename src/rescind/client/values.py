@@ -109,6 +109,13 @@ class Rerun(Struct, frozen=True):
     undo: bool
 
 
+class Obstacle(Struct, frozen=True):
+    """Why a worker does not start a job that is QUEUED; without a worker: why none does."""
+
+    worker: str | None
+    reason: str
+
+
 class Details(Struct, frozen=True, kw_only=True):
     """All that is known of one job, and its moves."""
 
@@ -138,6 +145,7 @@ class Details(Struct, frozen=True, kw_only=True):
     moves: list[JobMove]
     rerun_of: int | None
     reruns: list[Rerun]
+    obstacles: list[Obstacle] = []
 
 
 class JobSummary(Struct, frozen=True, kw_only=True):

@@ -53,9 +53,9 @@ class InlineEngine:
         """See :meth:`Engine.problem`: it has imported them itself."""
         return None
 
-    def fits(self, processor: str) -> bool:  # noqa: ARG002 - all run here
-        """See :meth:`Engine.fits`."""
-        return True
+    def obstacle(self, processor: str) -> str | None:  # noqa: ARG002 - all run here
+        """See :meth:`Engine.obstacle`."""
+        return None
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""

@@ -118,8 +118,8 @@ class Engine(Protocol):
         """Why no run can be started, in one line, if something is wrong; from any thread."""
         ...
 
-    def fits(self, processor: str) -> bool:
-        """Whether there is a place for a run of it now, as far as is known."""
+    def obstacle(self, processor: str) -> str | None:
+        """Why there is no place for a run of it now, as far as is known, in one sentence."""
         ...
 
     def free(self) -> int:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import structlog
+from msgspec import structs
 
 from rescind import limits
 from rescind.clock import Clock
@@ -73,6 +74,8 @@ class Worker:
         self._reconciled = clock.elapsed()
         self._heard: list[EngineEvent] = []
         self._asked: list[RunRef] = []
+        self._obstacles: dict[str, str] = {}
+        """Why no jobs of some names are claimed now."""
         self._runs: dict[RunRef, Run] = {}
         self._logbook = Logbook()
         self._progress: dict[RunRef, RunProgress] = {}
@@ -254,7 +257,9 @@ class Worker:
     def _turn(self) -> None:
         """Report what ended, and claim for the slots that are free."""
         free = self._slots_to_fill()
-        names = [name for name, where in self._processors.items() if self._engine.fits(where)]
+        obstacles = {name: self._engine.obstacle(where) for name, where in self._processors.items()}
+        self._obstacles = {name: why for name, why in obstacles.items() if why is not None}
+        names = [name for name in obstacles if name not in self._obstacles]
         claimed = self._reporter.claim(names, free if names else 0)
         if free:
             self._left_free = free - len(claimed)
@@ -300,11 +305,16 @@ class Worker:
         self._runs[run.ref] = run
 
     def _say_alive(self) -> None:
-        """Say now and then that this worker lives and what it knows."""
+        """Say now and then that this worker lives, what it knows, and what it does not start."""
         elapsed = self._clock.elapsed()
-        if elapsed >= self._heartbeat + limits.HEARTBEAT_SECONDS:
-            self._store.heartbeat(self._registration, self._metadata)
-            self._heartbeat = elapsed
+        problem = self._engine.problem
+        why = self._obstacles if problem is None else dict.fromkeys(self._processors, problem)
+        said = structs.replace(self._registration, obstacles=why)
+        is_news = said != self._registration
+        often = limits.OBSTACLES_SECONDS if is_news else limits.HEARTBEAT_SECONDS
+        if elapsed >= self._heartbeat + often:
+            self._store.heartbeat(said, self._metadata)
+            self._registration, self._heartbeat = said, elapsed
 
     def _seconds_left(self) -> float:
         elapsed = self._clock.elapsed()

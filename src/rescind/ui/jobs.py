@@ -117,6 +117,7 @@ def job(context: Context, request: Request) -> Text | Live:
             "job": found,
             "events": state.details.events,
             "reruns": state.details.reruns,
+            "obstacles": state.details.obstacles,
             "log": state.log,
             "result": state.result,
             "back": f"/jobs/{job_id}",

@@ -78,7 +78,24 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(number=number, many=many, instant=instant, since=since, between=between)
+
+
+def by_reason(obstacles: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """What keeps jobs of some names from being started, each reason with its names."""
+    names: dict[str, list[str]] = {}
+    for name, reason in sorted(obstacles.items()):
+        names.setdefault(reason, []).append(name)
+    return list(names.items())
+
+
+_TEMPLATES.filters.update(
+    number=number,
+    many=many,
+    instant=instant,
+    since=since,
+    between=between,
+    by_reason=by_reason,
+)
 
 
 def region(template: str, **values: Any) -> str:

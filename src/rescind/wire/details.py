@@ -9,8 +9,8 @@ from rescind.wire.envelope import Payload
 
 
 def details_of(found: Details) -> Payload:
-    """The job's fields, the error of every attempt, and its moves, oldest first; null where there
-    is none.
+    """The job's fields, the error of every attempt, its moves, oldest first, and why it is not
+    started, where it waits for something else than its turn; null where there is none.
     """
     job = found.job
     progress = {"done": job.progress_done, "total": job.progress_total}
@@ -41,6 +41,7 @@ def details_of(found: Details) -> Payload:
         "moves": [_move(event) for event in found.events],
         "rerun_of": job.rerun_of,
         "reruns": [{"id": rerun.id, "undo": rerun.undo} for rerun in found.reruns],
+        "obstacles": [{"worker": one.worker, "reason": one.reason} for one in found.obstacles],
     }
 
 

@@ -84,9 +84,9 @@ class ProcessEngine:
         problems = (keeper.problem for keeper in list(self._keepers))
         return next(filter(None, problems), self._keeper_problem)
 
-    def fits(self, processor: str) -> bool:  # noqa: ARG002 - all run here
-        """See :meth:`Engine.fits`."""
-        return True
+    def obstacle(self, processor: str) -> str | None:  # noqa: ARG002 - all run here
+        """See :meth:`Engine.obstacle`."""
+        return None
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""

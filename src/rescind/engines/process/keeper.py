@@ -123,7 +123,7 @@ class Keeper:
                 return False
             if not data:
                 return False
-            for message in self._frames.feed(data):
+            for message in self._frames.feed(self._opened(data)):
                 self._obey(message)
 
     def _obey(self, message: Message) -> None:
@@ -237,8 +237,16 @@ class Keeper:
 
     # Talking to the worker
 
+    def _opened(self, data: bytes) -> bytes:
+        """What the worker has said, of what came, in a keeper of another kind."""
+        return data
+
+    def _sealed(self, data: bytes) -> bytes:
+        """What is to be sent so that the worker hears ``data``, in a keeper of another kind."""
+        return data
+
     def _send(self, message: Message) -> None:
-        self._out += frame(message)
+        self._out += self._sealed(frame(message))
         self._flush()
 
     def _flush(self) -> None:

@@ -9,7 +9,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Sequence
-from socket import MSG_DONTWAIT
+from itertools import starmap
 
 import msgspec
 import structlog
@@ -25,12 +25,13 @@ from rescind.engines.ray.keeper import Spec
 from rescind.engines.ray.lobby import Lobby
 from rescind.engines.ray.place import Place, Shape, Stage
 from rescind.engines.ray.placer_program import PlacerProgram
+from rescind.engines.ray.sealing import Certificate
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
 
 _log = structlog.get_logger()
 
-_READ_BYTES = 256 * 1024
+_SIZES_NAMED = 3
 _LOST = "The node, or the keeper on it, was lost."
 
 
@@ -39,6 +40,7 @@ class RayEngine:
 
     ``address``: Ray's, as ``ray.init`` takes it. ``host`` and ``port``: where keepers on nodes
     reach this worker; without a host, where Ray knows this node, and any free port.
+    ``certificate``: with one, keepers speak with this worker within TLS.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RayEngine:
         warm: str = "auto",
         host: str | None = None,
         port: int = 0,
+        certificate: Certificate | None = None,
     ) -> None:
         self._modules = list(modules)
         self._slots = slots
@@ -65,9 +68,9 @@ class RayEngine:
         self._withdrawn: deque[tuple[RunRef, StopReason]] = deque()
         """Told to stop before their keeper was there."""
         self._fence_at: float | None = None
-        self._sizes: list[tuple[float, float]] = []
-        self._cpus_free = 0.0
-        self._told_large: set[str] = set()
+        self._sizes: list[Shape] = []
+        """That nodes have, the largest last."""
+        self._free = Shape(0.0)
         self._problem: str | None = None
         self._again_at = 0.0
         self._wake_read, self._wake_write = os.pipe()
@@ -75,7 +78,7 @@ class RayEngine:
             os.set_blocking(number, False)
         self._placer = PlacerProgram(address)
         here = self._placer.reach()
-        self._lobby = Lobby(clock, host or here, port)
+        self._lobby = Lobby(clock, host or here, port, certificate)
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
@@ -91,21 +94,22 @@ class RayEngine:
         """See :meth:`Engine.problem`."""
         return self._problem
 
-    def fits(self, processor: str) -> bool:
-        """See :meth:`Engine.fits`: whether some node is large enough, and so much is free."""
+    def obstacle(self, processor: str) -> str | None:
+        """See :meth:`Engine.obstacle`: some node must be large enough, and so much be free."""
         shape = self._shapes.get(processor, Shape())
-        sizes = self._sizes
-        fine = any(cpus >= shape.cpus and mib >= shape.memory_mib for cpus, mib in sizes)
-        if sizes and not fine and processor not in self._told_large:
-            self._told_large.add(processor)
-            _log.warning(
-                "no node is large enough for a job: it waits in its queue",
-                processor=processor,
-                cpus=shape.cpus,
-                memory_mib=shape.memory_mib,
-            )
-        idle = sum(place.shape.cpus for place in self._idle())
-        return fine and shape.cpus <= self._cpus_free + idle
+        if not self._sizes:
+            return "Ray has not said yet what its nodes have."
+        if not any(shape.fits(size) for size in self._sizes):
+            largest = " or ".join(map(str, self._sizes[: -1 - _SIZES_NAMED : -1]))
+            return f"No node of the cluster is large enough: it asks for {shape}, of {largest}."
+        idle = [place.shape for place in self._idle()]
+        free = Shape(
+            self._free.cpus + sum(one.cpus for one in idle),
+            self._free.memory_mib + sum(one.memory_mib for one in idle),
+        )
+        if not shape.fits(free):
+            return f"The cluster has no room: it asks for {shape}, and {free} are free."
+        return None
 
     def free(self) -> int:
         """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room."""
@@ -114,7 +118,7 @@ class RayEngine:
         smallest = min((shape.cpus for shape in self._shapes.values()), default=1.0)
         asked = sum(place.stage is Stage.ASKED for place in self._places.values())
         idle = len(self._idle())
-        room = self._slots if smallest <= 0 else int(self._cpus_free // smallest)
+        room = self._slots if smallest <= 0 else int(self._free.cpus // smallest)
         return max(0, min(self._slots - len(self._by_run), idle + max(0, room - asked)))
 
     def _idle(self) -> list[Place]:
@@ -150,6 +154,7 @@ class RayEngine:
             secret=place.secret,
             host=self._lobby.host,
             port=self._lobby.port,
+            certificate=self._lobby.certificate,
             modules=self._modules,
             warm=self._warm,
             folder=os.getcwd(),  # noqa: PTH109 - as it travels
@@ -184,6 +189,8 @@ class RayEngine:
             if not place.stop(run, message):
                 self._withdrawn.append((run, reason))
                 self.wake()
+            elif place.unsent:
+                self.wake()
 
     def fence(self, at: float) -> None:
         """See :meth:`Engine.fence`."""
@@ -202,19 +209,23 @@ class RayEngine:
             for place in self._places.values()
             if place.socket is not None
         }
-        for number in (self._wake_read, *self._lobby.descriptors(), *heard_by):
+        for number in (self._wake_read, *self._lobby.descriptors()):
             poll.register(number, select.POLLIN)
+        for number, place in heard_by.items():
+            poll.register(number, select.POLLIN | (select.POLLOUT if place.unsent else 0))
         if self._placer.socket is not None:
             poll.register(self._placer.socket, select.POLLIN)
         seconds = min(timeout_seconds, limits.KEEPER_LOOK_SECONDS)
-        ready = {number for number, _ in poll.poll(0 if self._events else seconds * 1000)}
+        ready = dict(poll.poll(0 if self._events else seconds * 1000))
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 512):
                 pass
-        for number in ready & heard_by.keys():
-            self._hear(heard_by[number])
-        for place, connection in self._lobby.welcome(self._places):
-            place.connect(connection, self._seconds(), self._clock.elapsed())
+        for number in ready.keys() & heard_by.keys():
+            heard_by[number].flush()
+            if ready[number] != select.POLLOUT:
+                self._hear(heard_by[number])
+        for place, guest in self._lobby.welcome(self._places):
+            place.connect(guest.connection, guest.sealing, self._seconds(), self._clock.elapsed())
         for message in self._placer.hear():
             self._heed_placer(message)
         self._withdraw()
@@ -258,19 +269,13 @@ class RayEngine:
 
     def _hear(self, place: Place) -> None:
         try:
-            assert place.socket is not None
-            data = place.socket.recv(_READ_BYTES, MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        try:
-            for message in place.frames.feed(data):
+            heard = place.hear()
+            for message in heard or ():
                 self._heed(place, message)
-        except (MalformedFrameError, KeyError, TypeError, ValueError):
+        except (MalformedFrameError, KeyError, TypeError, ValueError, OSError):
             _log.exception("a keeper could not be understood")
-            data = b""
-        if not data:
+            heard = None
+        if heard is None:
             self._lose(place)
 
     def _heed(self, place: Place, message: Message) -> None:
@@ -375,8 +380,8 @@ class RayEngine:
     def _heed_placer(self, message: Message) -> None:
         match message["is"]:
             case "nodes":
-                self._sizes = [(cpus, mib) for cpus, mib in message["sizes"]]
-                self._cpus_free = message["cpus"]
+                self._sizes = sorted(set(starmap(Shape, message["sizes"])))
+                self._free = Shape(*message["free"])
             case "unreachable":
                 self._sizes = []
                 self._fail(message["error"])

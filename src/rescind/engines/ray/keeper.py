@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import sys
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,7 @@ from rescind.engines.process.system import (
     name_process,
 )
 from rescind.engines.ray import handshake
+from rescind.engines.ray.sealing import Sealing, of_keeper
 
 
 class Spec(Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     """Where its worker listens."""
+    certificate: bytes | None
+    """Of its worker, DER; None: they speak without TLS."""
     modules: list[str]
     warm: str
     folder: str
@@ -45,12 +49,11 @@ class Spec(Struct, frozen=True, kw_only=True):
 class NodeKeeper(Keeper):
     """See the module."""
 
-    def __init__(
-        self, clock: SystemClock, worker: socket.socket, parent: Parent, until: float
-    ) -> None:
-        """``until``: when it goes, unless it hears that it may go on."""
-        super().__init__(clock, worker, parent, None)
-        self._until = until
+    def __init__(self, clock: SystemClock, welcome: "Welcome", parent: Parent) -> None:
+        super().__init__(clock, welcome.worker, parent, None)
+        self._sealing = welcome.sealing
+        self._until = welcome.until
+        """When it goes, unless it hears that it may go on."""
         self._beats: dict[int, float] = {}
         """When each question that was not answered was asked."""
         self._beat = 0
@@ -87,6 +90,18 @@ class NodeKeeper(Keeper):
             message = {**message, "fence_at": self._until}
         super()._obey(message)
 
+    def _opened(self, data: bytes) -> bytes:
+        try:
+            clear = self._sealing.opened(data)
+        except OSError:
+            self._until = self._clock.elapsed()  # there is no hearing it any more
+            return b""
+        self._out += self._sealing.sealed()
+        return clear
+
+    def _sealed(self, data: bytes) -> bytes:
+        return self._sealing.sealed(data)
+
     def _run_id(self) -> list[int] | None:
         return None if self._run is None else self._run.id
 
@@ -96,34 +111,57 @@ class NodeKeeper(Keeper):
         self._send({"is": "gone"})
 
 
-def _connected(spec: Spec, clock: SystemClock) -> tuple[socket.socket, float]:
-    """The connection to the worker, after each has proved itself to the other, and until when the
-    keeper may go on without hearing more. Raises OSError when there is no such worker.
+class Welcome(NamedTuple):
+    """What a keeper has when each has proved itself to the other."""
+
+    worker: socket.socket
+    sealing: Sealing
+    until: float
+    """When it goes, unless it hears more."""
+
+
+class _Knock:
+    """A connection to the worker, before that has said that the keeper is welcome. Raises OSError
+    when there is no such worker.
     """
-    worker = socket.create_connection((spec.host, spec.port), limits.NODE_CONNECT_SECONDS)
-    worker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    asked = handshake.nonce()
-    worker.sendall(frame({"is": "keeper", "id": spec.id, "nonce": asked}))
-    frames = FrameReader()
-    answer = _next(worker, frames)
-    if not handshake.proves(answer, spec.secret, handshake.WORKER, asked):
-        raise OSError("whoever answers is not our worker")
-    proof = handshake.proof(spec.secret, handshake.KEEPER, answer["nonce"])
-    proved_at = clock.elapsed()
-    worker.sendall(frame({"is": "proved", "proof": proof}))
-    seconds = float(_next(worker, frames)["seconds"])
-    worker.settimeout(None)
-    return worker, proved_at + seconds
 
+    def __init__(self, spec: Spec) -> None:
+        self._frames = FrameReader()
+        self._sealing = of_keeper(spec.certificate)
+        self._worker = socket.create_connection((spec.host, spec.port), limits.NODE_CONNECT_SECONDS)
+        self._worker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sealing.opened(b"")
+        while not self._sealing.shaken:
+            self._worker.sendall(self._sealing.sealed())
+            self._sealing.opened(self._come())
 
-def _next(worker: socket.socket, frames: FrameReader) -> Message:
-    """The one message that comes."""
-    while True:
-        data = worker.recv(limits.NODE_HELLO_BYTES_MAX)
+    def welcome(self, spec: Spec, clock: SystemClock) -> Welcome:
+        asked = handshake.nonce()
+        self._say({"is": "keeper", "id": spec.id, "nonce": asked})
+        answer = self._next()
+        if not handshake.proves(answer, spec.secret, handshake.WORKER, asked):
+            raise OSError("whoever answers is not our worker")
+        proof = handshake.proof(spec.secret, handshake.KEEPER, answer["nonce"])
+        proved_at = clock.elapsed()
+        self._say({"is": "proved", "proof": proof})
+        seconds = float(self._next()["seconds"])
+        self._worker.settimeout(None)
+        return Welcome(self._worker, self._sealing, proved_at + seconds)
+
+    def _say(self, message: Message) -> None:
+        self._worker.sendall(self._sealing.sealed(frame(message)))
+
+    def _next(self) -> Message:
+        """The one message that comes."""
+        while True:
+            if found := self._frames.feed(self._sealing.opened(self._come())):
+                return found[0]
+
+    def _come(self) -> bytes:
+        data = self._worker.recv(limits.NODE_HELLO_BYTES_MAX)
         if not data:
             raise OSError("the worker does not want us")
-        if found := frames.feed(data):
-            return found[0]
+        return data
 
 
 def _detach() -> None:
@@ -150,11 +188,11 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.chdir(spec.folder)
     clock = SystemClock()
-    worker, until = _connected(spec, clock)
-    worker.set_inheritable(False)
+    welcome = _Knock(spec).welcome(spec, clock)
+    welcome.worker.set_inheritable(False)
     become_subreaper()
     parent = Parent(clock, spec.modules, how=spec.warm, group_only=False)
-    NodeKeeper(clock, worker, parent, until).keep()
+    NodeKeeper(clock, welcome, parent).keep()
 
 
 def _leave_streams() -> None:

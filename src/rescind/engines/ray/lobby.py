@@ -9,14 +9,16 @@ from rescind.clock import Clock
 from rescind.engines.process.frames import FrameReader, MalformedFrameError, Message, frame
 from rescind.engines.ray import handshake
 from rescind.engines.ray.place import Place, Stage
+from rescind.engines.ray.sealing import Certificate, Plain, Sealing
 from rescind.errors import CannotStart
 
 
-class _Guest:
-    """Somebody who has proved nothing yet."""
+class Guest:
+    """Somebody who connects, and has until then to prove who it is."""
 
-    def __init__(self, connection: socket.socket, until: float) -> None:
+    def __init__(self, connection: socket.socket, sealing: Sealing, until: float) -> None:
         self.connection = connection
+        self.sealing = sealing
         self.until = until
         self.frames = FrameReader(limits.NODE_HELLO_BYTES_MAX)
         self.asked = handshake.nonce()
@@ -26,9 +28,12 @@ class _Guest:
 class Lobby:
     """Listens on ``host`` and ``port``; raises CannotStart when it cannot."""
 
-    def __init__(self, clock: Clock, host: str, port: int) -> None:
+    def __init__(
+        self, clock: Clock, host: str, port: int, certificate: Certificate | None = None
+    ) -> None:
         self._clock = clock
-        self._guests: dict[int, _Guest] = {}
+        self._certificate = certificate
+        self._guests: dict[int, Guest] = {}
         try:
             self._listener = socket.create_server((host, port), backlog=limits.NODE_HELLOS_MAX)
         except OSError as error:
@@ -38,11 +43,16 @@ class Lobby:
         self._listener.setblocking(False)
         self.host, self.port = self._listener.getsockname()[:2]
 
+    @property
+    def certificate(self) -> bytes | None:
+        """What a keeper knows its worker by (DER), where they speak within TLS."""
+        return None if self._certificate is None else self._certificate.der
+
     def descriptors(self) -> list[int]:
         """What to listen to."""
         return [self._listener.fileno(), *self._guests]
 
-    def welcome(self, places: Mapping[str, Place]) -> Iterator[tuple[Place, socket.socket]]:
+    def welcome(self, places: Mapping[str, Place]) -> Iterator[tuple[Place, Guest]]:
         """Let in who knocks, and give those who have proved which keeper they are. They say nothing
         more before they are welcomed.
         """
@@ -54,7 +64,8 @@ class Lobby:
                 if len(self._guests) >= limits.NODE_HELLOS_MAX:
                     self._turn_away(next(iter(self._guests)))
                 until = self._clock.elapsed() + limits.NODE_HELLO_SECONDS
-                self._guests[connection.fileno()] = _Guest(connection, until)
+                sealing = Plain() if self._certificate is None else self._certificate.sealing()
+                self._guests[connection.fileno()] = Guest(connection, sealing, until)
         for number, guest in list(self._guests.items()):
             if self._clock.elapsed() >= guest.until:
                 self._turn_away(number)
@@ -66,9 +77,9 @@ class Lobby:
                 continue
             if known is not None:
                 del self._guests[number]
-                yield places[known], guest.connection
+                yield places[known], guest
 
-    def _hear(self, guest: _Guest, places: Mapping[str, Place]) -> str | None:
+    def _hear(self, guest: Guest, places: Mapping[str, Place]) -> str | None:
         """The keeper that it has proved to be, once it has. Raises for who cannot be one."""
         try:
             data = guest.connection.recv(limits.NODE_HELLO_BYTES_MAX)
@@ -76,17 +87,20 @@ class Lobby:
             return None
         if not data:
             raise OSError("gone")
-        for message in guest.frames.feed(data):
+        clear = guest.sealing.opened(data)
+        guest.connection.sendall(guest.sealing.sealed())
+        for message in guest.frames.feed(clear):
             if self._heed(guest, message, places):
                 return guest.id
         return None
 
-    def _heed(self, guest: _Guest, message: Message, places: Mapping[str, Place]) -> bool:
+    def _heed(self, guest: Guest, message: Message, places: Mapping[str, Place]) -> bool:
         """Whether it has proved who it is."""
         if guest.id is None:
             place = places[message["id"]]
             proof = handshake.proof(place.secret, handshake.WORKER, message["nonce"])
-            guest.connection.send(frame({"proof": proof, "nonce": guest.asked}))
+            answer = frame({"proof": proof, "nonce": guest.asked})
+            guest.connection.sendall(guest.sealing.sealed(answer))
             guest.id = place.id
             return False
         place = places[guest.id]

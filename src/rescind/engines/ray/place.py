@@ -10,15 +10,25 @@ from msgspec import Struct
 from rescind import ids, limits
 from rescind.engines.process.frames import FrameReader, Message, frame
 from rescind.engines.protocol import Order
+from rescind.engines.ray.sealing import Plain, Sealing
 from rescind.model import RunRef
 
+_READ_BYTES = 256 * 1024
 
-class Shape(Struct, frozen=True):
-    """What a run asks of its node."""
+
+class Shape(Struct, frozen=True, order=True):
+    """What a run asks of its node, or what there is of that."""
 
     cpus: float = 1.0
     memory_mib: int = 0
     """0: it does not say."""
+
+    def fits(self, there: "Shape") -> bool:
+        """Whether there is enough."""
+        return self.cpus <= there.cpus and self.memory_mib <= there.memory_mib
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} processors with {self.memory_mib:,} MiB"
 
 
 class Stage(Enum):
@@ -43,7 +53,9 @@ class Place:
         self.until = now
         """Until then it was told to go on: if it is not heard any more, it has ended by then."""
         self.socket: socket.socket | None = None
-        self.frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
+        self._frames = FrameReader(2 * limits.FRAME_BYTES_MAX)
+        self._sealing: Sealing = Plain()
+        self._out = bytearray()
         self.ready = False
         self.problem: str | None = None
         self.order: Order | None = None
@@ -57,21 +69,55 @@ class Place:
         """Whether it has ended by now, heard or not: it had its time, and some to kill and go."""
         return now >= self.until + limits.LEASE_MARGIN_SECONDS
 
-    def connect(self, connection: socket.socket, seconds: float, now: float) -> None:
+    def connect(
+        self, connection: socket.socket, sealing: Sealing, seconds: float, now: float
+    ) -> None:
         """Its keeper is there, has proved it, and may go on for so long."""
-        self.socket, self.stage, self.until = connection, Stage.KEPT, now + seconds
+        self.socket, self._sealing = connection, sealing
+        self.stage, self.until = Stage.KEPT, now + seconds
         self.send({"do": "welcome", "seconds": seconds})
 
     def send(self, message: Message) -> bool:
-        """Whether it could be sent: what does not fit into the connection at once is not."""
-        data = frame(message)
+        """Send something, if its keeper is connected. What the connection does not take at once is
+        ``unsent``: see :meth:`flush`.
+        """
         with self._lock:
             if self.socket is None:
                 return False
+            self._out += self._sealing.sealed(frame(message))
+            self.flush()
+            return True
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits until the connection takes more."""
+        return bool(self._out)
+
+    def flush(self) -> None:
+        """Send what the connection takes of what is unsent."""
+        with self._lock, contextlib.suppress(OSError):  # full, or gone, which is heard
+            while self._out and self.socket is not None:
+                sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
+                del self._out[:sent]
+
+    def hear(self) -> list[Message] | None:
+        """What its keeper has said; None when it is connected no more. Raises MalformedFrameError,
+        and OSError when it cannot be its keeper who says it.
+        """
+        with self._lock:
+            assert self.socket is not None
             try:
-                return self.socket.send(data, socket.MSG_DONTWAIT) == len(data)
+                data = self.socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return []
             except OSError:
-                return False
+                data = b""
+            if not data:
+                return None
+            clear = self._sealing.opened(data)
+            self._out += self._sealing.sealed()
+            self.flush()
+        return self._frames.feed(clear)
 
     def start(self, run: RunRef, message: Message) -> bool:
         """Start a run; whether its keeper could be told."""

@@ -77,14 +77,12 @@ class Placer:
             self._say({"is": "over", "id": name, "error": error})
 
     def _tell_nodes(self) -> None:
-        """What each node that lives has in all, if that has changed."""
+        """What each node that lives has in all, and all have free, if that has changed."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        sizes = sorted((node.get("CPU", 0.0), node.get("memory", 0.0) // MIB) for node in nodes)
-        free = self._ray.available_resources()
         message = {
             "is": "nodes",
-            "sizes": [list(size) for size in sizes],
-            "cpus": free.get("CPU", 0.0),
+            "sizes": [_shape(node) for node in nodes],
+            "free": _shape(self._ray.available_resources()),
         }
         if message != self._told:
             self._told = message
@@ -92,6 +90,10 @@ class Placer:
 
     def _say(self, message: Message) -> None:
         self._worker.sendall(frame(message))
+
+
+def _shape(resources: dict[str, float]) -> tuple[float, int]:
+    return resources.get("CPU", 0.0), int(resources.get("memory", 0.0)) // MIB
 
 
 def main() -> None:

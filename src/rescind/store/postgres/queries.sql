@@ -238,9 +238,9 @@ FROM job WHERE job.id = ANY(:ids) AND (CAST(:owner AS bigint) IS NULL OR created
 
 -- name: register_worker!
 -- This worker lives.
-INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
-VALUES (:worker, :host, :pid, :slots, moment(), moment())
-ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+INSERT INTO worker (id, host, pid, slots, started_at, seen_at, obstacles)
+VALUES (:worker, :host, :pid, :slots, moment(), moment(), :obstacles)
+ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, obstacles = excluded.obstacles;
 
 -- name: unregister_worker!
 -- This worker has ended. Its lease ends with it, unless something of it may still run.
@@ -386,9 +386,19 @@ RETURNING user_id;
 
 -- name: workers
 -- Those that have not ended; one whose lease does not hold is lost.
-SELECT id, host, pid, slots, started_at, seen_at, EXISTS (
+SELECT id, host, pid, slots, started_at, seen_at, obstacles, EXISTS (
     SELECT 1 FROM worker_lease WHERE worker = worker.id AND expires_at > moment()) AS alive
 FROM worker ORDER BY started_at, id;
+
+-- name: obstacles
+-- What keeps jobs of a name from being started: what live workers say, or that none knows them (null).
+SELECT id AS worker, CAST(obstacles AS jsonb) ->> :name AS reason FROM worker
+WHERE CAST(obstacles AS jsonb) ->> :name IS NOT NULL AND EXISTS (
+    SELECT 1 FROM worker_lease WHERE worker = worker.id AND expires_at > moment())
+UNION ALL
+SELECT NULL, NULL WHERE NOT EXISTS (
+    SELECT 1 FROM known_job WHERE name = :name AND seen_at > moment() - CAST(:known AS interval))
+ORDER BY worker;
 
 -- name: user_names
 -- The names of some users.

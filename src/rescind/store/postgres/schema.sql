@@ -68,7 +68,8 @@ CREATE TABLE worker (
     pid        integer NOT NULL,
     slots      integer NOT NULL,
     started_at timestamptz NOT NULL,
-    seen_at    timestamptz NOT NULL               -- when it last said that it lives
+    seen_at    timestamptz NOT NULL,              -- when it last said that it lives
+    obstacles  text NOT NULL DEFAULT '{}'         -- JSON: why it starts no jobs of some names now
 );
 
 CREATE TABLE worker_lease (

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
+from rescind import limits
+from rescind.lifecycle import Status
 from rescind.model import (
     Details,
     Event,
@@ -55,7 +57,7 @@ class Reads(Statements):
 
     def workers(self) -> list[LiveWorker]:
         with self._read_once() as transaction:
-            return [LiveWorker(**row) for row in transaction.rows("workers")]
+            return [rows.to_live_worker(row) for row in transaction.rows("workers")]
 
     def job(self, job_id: int, *, owner: int | None = None) -> Job | None:
         with self._read_once() as transaction:
@@ -69,8 +71,17 @@ class Reads(Statements):
                 return None
             events = transaction.rows("events", job_id=job_id)
             reruns = transaction.rows("reruns", job_id=job_id, owner=owner)
-        job = rows.to_job(found[0])
-        return Details(job, [*map(rows.to_event, events)], [*map(rows.to_rerun, reruns)])
+            job = rows.to_job(found[0])
+            known = timedelta(seconds=limits.NAME_KNOWN_SECONDS)
+            waits = job.status is Status.QUEUED
+            told = {"name": job.job_metadata, "known": known}
+            obstacles = transaction.rows("obstacles", **told) if waits else []
+        return Details(
+            job,
+            [*map(rows.to_event, events)],
+            [*map(rows.to_rerun, reruns)],
+            [*map(rows.to_obstacle, obstacles)],
+        )
 
     def histories(
         self, wanted: JobFilter, *, limit: int, offset: int, owner: int | None

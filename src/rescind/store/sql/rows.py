@@ -14,8 +14,10 @@ from rescind.model import (
     Job,
     JobMetadata,
     JobSummary,
+    LiveWorker,
     LogChunk,
     NewJob,
+    Obstacle,
     Registration,
     Rerun,
     RunEnd,
@@ -127,7 +129,23 @@ def run_progress(progress: RunProgress) -> dict[str, Any]:
 
 def registration(worker: Registration) -> dict[str, Any]:
     """A worker as ``register_worker`` reads it."""
-    return {"worker": worker.id, "host": worker.host, "pid": worker.pid, "slots": worker.slots}
+    return {
+        "worker": worker.id,
+        "host": worker.host,
+        "pid": worker.pid,
+        "slots": worker.slots,
+        "obstacles": to_json(worker.obstacles),
+    }
+
+
+def to_live_worker(row: Row) -> LiveWorker:
+    """A row of ``workers``."""
+    return LiveWorker(**{**row, "obstacles": of_json(row["obstacles"])})
+
+
+def to_obstacle(row: Row) -> Obstacle:
+    """A row of ``obstacles``."""
+    return Obstacle(row["worker"], row["reason"] or "No worker that is alive knows this job.")
 
 
 def to_job(row: Row) -> Job:

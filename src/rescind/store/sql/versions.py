@@ -10,7 +10,7 @@ from importlib import resources
 
 from rescind.errors import SchemaError
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 _USE_NEWER = "A newer Rescind has migrated it: use that one."
 

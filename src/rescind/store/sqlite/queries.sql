@@ -442,9 +442,9 @@ WHERE job.id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR creat
 
 -- name: register_worker!
 -- This worker lives.
-INSERT INTO worker (id, host, pid, slots, started_at, seen_at)
-VALUES (:worker, :host, :pid, :slots, :now, :now)
-ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+INSERT INTO worker (id, host, pid, slots, started_at, seen_at, obstacles)
+VALUES (:worker, :host, :pid, :slots, :now, :now, :obstacles)
+ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, obstacles = excluded.obstacles;
 
 -- name: unregister_worker!
 -- This worker has ended.
@@ -567,7 +567,16 @@ RETURNING user_id;
 
 -- name: workers
 -- The one process of the file has ended the workers before it.
-SELECT id, host, pid, slots, started_at, seen_at, 1 AS alive FROM worker ORDER BY started_at, id;
+SELECT id, host, pid, slots, started_at, seen_at, obstacles, 1 AS alive FROM worker
+ORDER BY started_at, id;
+
+-- name: obstacles
+-- What keeps jobs of a name from being started: what workers say, or that none knows them (null).
+SELECT id AS worker, obstacles ->> :name AS reason FROM worker WHERE obstacles ->> :name IS NOT NULL
+UNION ALL
+SELECT NULL, NULL WHERE NOT EXISTS (
+    SELECT 1 FROM known_job WHERE name = :name AND seen_at > :now - :known)
+ORDER BY worker;
 
 -- name: user_names
 -- The names of some users.

@@ -60,7 +60,7 @@ CREATE TABLE worker (
     slots      INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     seen_at    INTEGER NOT NULL               -- when it last said that it lives
-) STRICT, WITHOUT ROWID;
+, obstacles TEXT NOT NULL DEFAULT '{}') STRICT, WITHOUT ROWID;
 
 CREATE TABLE known_job (
     name    TEXT PRIMARY KEY,                 -- of a job metadata
