@@ -20,7 +20,8 @@ up: $(VENV)/run ## set up and run Rescind with its demo jobs on http://127.0.0.1
 		--jobs rescind.demo --first-administrator
 
 test: $(VENV)/dev ## set up and run all tests that need nothing but the package index
-	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal --ignore tests/browser --ignore tests/ray_tests
+	$(BIN)/pytest -n $(SIDE_BY_SIDE) --dist worksteal --ignore tests/browser --ignore tests/ray_tests \
+		--ignore tests/hosts
 
 test-browser: $(VENV)/dev ## tests of the pages in a real browser: Debian's Chromium
 	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
@@ -28,6 +29,9 @@ test-browser: $(VENV)/dev ## tests of the pages in a real browser: Debian's Chro
 
 test-ray: $(VENV)/ray ## set up Ray and run the tests of the engine ray, on a cluster of two nodes
 	$(BIN)/pytest tests/ray_tests
+
+test-hosts: $(VENV)/ray ## tests of the engine ray on two hosts with a cable that is pulled (needs root and iproute2)
+	unshare --net $(BIN)/pytest tests/hosts
 
 pictures: $(VENV)/dev ## make the pictures of the pages in docs/images anew (needs chromium)
 	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
@@ -98,4 +102,4 @@ $(VENV)/ray: requirements/ray.txt $(VENV)/dev
 	@$(BIN)/pip install -q --disable-pip-version-check -r requirements/ray.txt
 	@touch $@
 
-.PHONY: help up test test-browser test-ray pictures prove bench check format lock clean
+.PHONY: help up test test-browser test-ray test-hosts pictures prove bench check format lock clean

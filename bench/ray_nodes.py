@@ -5,15 +5,19 @@ A cluster of two nodes with four processors each (needs `make test-ray` once, fo
     .venv/bin/python bench/ray_nodes.py
 
 No-op runs a second through eight slots; from start to the wish to enter, on a keeper that is there
-and on one that Ray has to place first; from stop to the end of a run that sleeps. Plain Ray: tasks
+and on one that Ray has to place first; from stop to the end of a run that sleeps, also within TLS
+(`openssl` makes a certificate), and on keepers a round trip of 50 ms away. Plain Ray: tasks
 of one function with num_cpus=1, and ray.cancel of one that sleeps 10 ms at a time: in one long
 sleep it does not hear of it before that is over. Then 200 runs of 0.5 s on the
 two nodes. Nothing of a store: what a claim and its events cost is the same for all engines.
 """
 
+import asyncio
 import os
 import statistics
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +27,13 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import ray
 from ray.cluster_utils import Cluster
 
+from certificates import certificate
 from engines.conftest import CLOCK, JOBS, Driver
 from rescind import limits
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Asked
 from rescind.engines.ray.engine import RayEngine
+from rescind.engines.ray.sealing import Certificate
 
 ON_NODES = "ray_tests.jobs_on_nodes"
 SLOTS, RUNS, ROUNDS = 8, 400, 20
@@ -88,6 +94,46 @@ def cold(driver: Driver) -> float:
     return start_seconds(driver)
 
 
+class Distance:
+    """What is sent to a port of this machine arrives at another half a round trip later."""
+
+    def __init__(self, host: str, port: int, round_trip: float) -> None:
+        self._target = (host, port)
+        self._half = round_trip / 2
+        self._loop = asyncio.new_event_loop()
+        starting = asyncio.start_server(self._serve, host, 0)
+        server = self._loop.run_until_complete(starting)
+        self.port: int = server.sockets[0].getsockname()[1]
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def arrive(data: bytes) -> None:
+            if data:
+                writer.write(data)
+            else:
+                writer.close()
+
+        data = b"!"
+        while data:
+            data = await reader.read(65536)
+            self._loop.call_later(self._half, arrive, data)
+
+
+def far(engine: RayEngine, driver: Driver) -> None:
+    """How long a stop takes where keepers are far away: those that are placed from now on."""
+    lobby = engine._lobby  # noqa: SLF001 - where keepers are sent is no setting that changes
+    cold(driver)
+    lobby.port = Distance(lobby.host, lobby.port, 0.05).port
+    limits.NODE_IDLE_SECONDS = 0.0
+    driver.until(lambda: not engine._places)  # noqa: SLF001 - as above
+    limits.NODE_IDLE_SECONDS = 60.0
+    say("stop to the end, 50 ms away and back", milliseconds(lambda: stop_seconds(driver)))
+
+
 def plain(address: str) -> None:
     print("plain Ray tasks", flush=True)
     ray.init(address=address, log_to_driver=False, configure_logging=False)
@@ -143,7 +189,16 @@ def main() -> None:
     say("start to the wish to enter, keeper placed first", milliseconds(lambda: cold(driver), 10))
     rate = throughput(driver, 200, f"{ON_NODES}:brief")
     say("200 runs of 0.5 s over two nodes, a second", f"{rate:8.1f} (at most {2 * SLOTS})")
+    far(engine, driver)
     engine.close()
+    with tempfile.TemporaryDirectory() as folder:
+        tls = Certificate(*certificate(Path(folder)))
+        engine = RayEngine(
+            [JOBS], slots=SLOTS, clock=CLOCK, address=cluster.address, certificate=tls
+        )
+        engine.describe()
+        measure("engine ray, within TLS", Driver(engine))
+        engine.close()
     plain(cluster.address)
     cluster.shutdown()
 

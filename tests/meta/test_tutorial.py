@@ -1,16 +1,11 @@
 """The tutorial is run, block by block, as a reader would."""
 
-import contextlib
-import os
-import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+import tutorials
+
 SAID = {
     "tutorial.md": (
         7,
@@ -44,34 +39,8 @@ SAID = {
 
 @pytest.mark.parametrize("page", SAID)
 def test_every_block_of_a_tutorial_works(tmp_path: Path, page: str) -> None:
-    text = (DOCS / page).read_text()
-    blocks = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     count, *expected = SAID[page]
-    assert [kind for kind, _, _ in blocks].count("sh") == count
-    for kind, name, text in blocks:
-        if kind == "python":
-            (tmp_path / name).write_text(text)
-    script = "".join(text for kind, _, text in blocks if kind == "sh")
-    folder = Path(sys.executable).parent
-    with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "PATH": f"{folder}:{os.environ['PATH']}",
-            "RESCIND_PORT": "0",
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as shell:
-        try:
-            said, _ = shell.communicate(timeout=90)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)  # the service, where a block has failed
-    assert shell.returncode == 0, said
+    found, said = tutorials.run(page, tmp_path)
+    assert found == count
     for words in expected:
         assert str(words) in said

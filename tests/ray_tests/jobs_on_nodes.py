@@ -1,10 +1,12 @@
 """Jobs that go on for a while."""
 
+import os
+
 from rescind import JobContext, job
 
 
 def _go_on(context: JobContext) -> None:
-    context.log("entered")
+    context.log(f"entered as {os.getpid()}")
     context.sleep(float(context.parameters["seconds"]))
 
 

@@ -1,6 +1,8 @@
 """A whole service whose jobs run on a cluster: nodes that die, and what becomes of their jobs."""
 
 import contextlib
+import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +10,21 @@ from typing import Any
 import psutil
 import pytest
 
-from process.conftest import FINAL, Service, database, serve, show, started
+from process.conftest import (
+    FINAL,
+    Service,
+    Worker,
+    database,
+    on_postgres,
+    serve,
+    show,
+    started,
+    work,
+)
+from processes import is_alive
 from ray_tests.conftest import keepers, on_nodes
 
-__all__ = ["database", "serve", "started"]
+__all__ = ["database", "serve", "started", "work"]
 
 OPTIONS = ("--engine", "ray", "--slots", "12", "--ray-address")
 """As many as two nodes and one more have processors."""
@@ -99,6 +112,38 @@ def test_a_job_that_no_node_is_large_enough_for_waits(
     assert "No node of the cluster is large enough: it asks for 64 proc" in obstacle["reason"]
     service.cancel(vast)
     service.until_status(vast, "CANCELLED")
+
+
+@on_postgres
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_what_a_worker_ran_that_is_lost_has_ended_before_another_starts_it_again(
+    cluster: Any, serve: Callable[..., Service], work: Callable[..., Worker], number: signal.Signals
+) -> None:
+    service = serve("--no-worker")
+    options = ("--engine", "ray", "--slots", "2", "--ray-address", cluster.address)
+    first = work(*options, "--jobs", "ray_tests.jobs_on_nodes")
+    [job_id] = service.submit("again__c", parameters={"seconds": 3_600})
+    service.until_logged(job_id, "entered as")
+    [pid] = entries(service, job_id)
+    second = work(*options, "--jobs", "ray_tests.jobs_on_nodes")
+    first.process.send_signal(number)
+    service.until(lambda: details(service, job_id)["worker"] == second.id)
+    assert not is_alive(pid)
+    service.until(lambda: len(entries(service, job_id)) == 2)
+    if number is signal.SIGSTOP:
+        first.process.send_signal(signal.SIGCONT)
+    else:
+        first.ended()
+    assert details(service, job_id)["attempt"] == 2
+    service.cancel(job_id)
+    service.until_status(job_id, "CANCELLED")
+    assert service.evidence(job_id) == "STOPPED_ITSELF"
+    assert not any(is_alive(pid) for pid in entries(service, job_id))
+
+
+def entries(service: Service, job_id: int) -> list[int]:
+    """The processes of a job's runs."""
+    return [int(pid) for pid in re.findall(r"entered as (\d+)", service.log(job_id))]
 
 
 def test_a_drained_service_leaves_nothing_on_any_node(

@@ -101,7 +101,10 @@ class RayEngine:
             return "Ray has not said yet what its nodes have."
         if not any(shape.fits(size) for size in self._sizes):
             largest = " or ".join(map(str, self._sizes[: -1 - _SIZES_NAMED : -1]))
-            return f"No node of the cluster is large enough: it asks for {shape}, of {largest}."
+            return (
+                f"No node of the cluster is large enough: it asks for {shape}; the largest has "
+                f"{largest}."
+            )
         idle = [place.shape for place in self._idle()]
         free = Shape(
             self._free.cpus + sum(one.cpus for one in idle),

@@ -28,7 +28,8 @@ class Shape(Struct, frozen=True, order=True):
         return self.cpus <= there.cpus and self.memory_mib <= there.memory_mib
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} processors with {self.memory_mib:,} MiB"
+        memory = f" and {self.memory_mib:,} MiB" if self.memory_mib else ""
+        return f"{self.cpus:g} processors{memory}"
 
 
 class Stage(Enum):
