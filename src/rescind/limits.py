@@ -214,9 +214,12 @@ NODE_IDLE_SECONDS = 5.0
 PLACE_SECONDS_MAX = 30.0
 """For a cluster to find a place for a run, and for its keeper to be ready; then its job waits in
 its queue again."""
+PLACE_SLOW_SECONDS, PLACE_AGAIN_SECONDS = 10.0, 30.0
+"""As long as a cluster looks for a place for longer, no more like it is asked for; nor for a while
+after it has found none."""
 PLACER_POLL_SECONDS, PLACER_AGAIN_SECONDS, PLACER_REACH_SECONDS = 0.1, 5.0, 60.0
 """Between two looks of the program that speaks with Ray; before it is started again; for it to
-reach Ray at first."""
+reach Ray, or to say nothing."""
 CPUS_MAX, MEMORY_MIB_MAX = 10_000.0, 64 * 1024 * 1024
 
 # Sessions and passwords

@@ -25,6 +25,7 @@ from rescind.engines.process import run_file
 from rescind.engines.process.engine import ProcessEngine
 from rescind.engines.protocol import Engine
 from rescind.engines.ray.engine import RayEngine
+from rescind.engines.ray.outliving import Outliving
 from rescind.engines.ray.sealing import Certificate
 from rescind.errors import CannotStart, ConfigurationError, SchemaError, StoreUnavailable
 from rescind.model import Registration
@@ -64,6 +65,8 @@ class _Backend(NamedTuple):
     loops: list[Loop]
     run_files: Path | None
     """Where keepers name their runs, for the next owner of the store."""
+    outliving: Outliving | None
+    """Says to the next owner that runs on nodes may go on."""
     lease_seconds: float | None
     """None: a lease lasts as long as its owner."""
 
@@ -100,7 +103,7 @@ class Service:
         self.worker: Worker | None = None
         problem: Callable[[], str | None] = lambda: None  # noqa: E731 - nothing runs here
         if run_worker:
-            engine = _engine(self._settings, clock, backend.run_files)
+            engine = _engine(self._settings, clock, backend)
             self._stack.callback(engine.close)
             problem = lambda: engine.problem  # noqa: E731 - as it then is
             worker_id, lease = ids.worker_id(), None
@@ -178,19 +181,23 @@ def _sqlite(path: Path, clock: Clock, stack: ExitStack) -> _Backend:
     try:
         files.mkdir(mode=0o700, exist_ok=True)
         going = run_file.going(files)
+        runs = [run for run in going.values() if run is not None]
+        outliving = Outliving(path.with_name(path.name + ".nodes"), clock)
+        on_nodes = outliving.begin([run for run in store.all_held() if run not in runs])
     except OSError as error:
         raise CannotStart(
             f"{files}, which says what an earlier service still runs, cannot be read: {error}."
         ) from error
-    runs = [run for run in going.values() if run is not None]
+    runs += on_nodes
     store.take_over(runs)
     if runs:
         _log.warning(
             "runs of an earlier service may still be going: their jobs stay as they are until then",
             jobs=[run.job_id for run in runs],
         )
-    takeover = Takeover(store, going, lambda among: run_file.going(files, among))
-    return _Backend(store, [takeover], files, None)
+    here = Takeover(store, going, lambda among: run_file.going(files, among))
+    there = Takeover(store, {run: run for run in on_nodes}, outliving.going)
+    return _Backend(store, [here, there], files, outliving, None)
 
 
 def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
@@ -200,17 +207,17 @@ def _postgres(settings: Settings, clock: Clock, stack: ExitStack) -> _Backend:
     store = PostgresStore(settings.database, lease_seconds=settings.lease_seconds)
     stack.callback(store.close)
     exchanger = Exchanger(store.exchange, clock, store.wake)
-    return _Backend(store, [exchanger], None, settings.lease_seconds)
+    return _Backend(store, [exchanger], None, None, settings.lease_seconds)
 
 
-def _engine(settings: Settings, clock: Clock, run_files: Path | None) -> Engine:
+def _engine(settings: Settings, clock: Clock, backend: _Backend) -> Engine:
     makers: dict[str, Callable[[], Engine]] = {
         "process": lambda: ProcessEngine(
             settings.jobs,
             slots=settings.slots,
             clock=clock,
             warm=settings.warm,
-            run_files=run_files,
+            run_files=backend.run_files,
         ),
         "inline": lambda: InlineEngine(settings.jobs, clock=clock),
         "ray": lambda: RayEngine(
@@ -222,6 +229,7 @@ def _engine(settings: Settings, clock: Clock, run_files: Path | None) -> Engine:
             host=settings.keeper_host,
             port=settings.keeper_port,
             certificate=_certificate(settings),
+            outliving=backend.outliving,
         ),
     }
     return makers[settings.engine]()

@@ -1,6 +1,7 @@
 """Runs on another host, and what becomes of them when it cannot be reached."""
 
 import re
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
@@ -84,6 +85,20 @@ def test_a_cable_that_is_out_for_a_moment_costs_nothing(
         assert details(service, job_id)["attempt"] == 1
 
 
+def ended_before_it_is_said(service: Service, runs: dict[int, int]) -> None:
+    """Wait until all jobs have been decided; see that each run had ended when its was."""
+    started = monotonic()
+    left = dict(runs)
+    while left:
+        assert monotonic() < started + HANG_SECONDS
+        for job_id, pid in list(left.items()):
+            lived = is_alive(pid)
+            if service.status(job_id) in (*FINAL, "QUEUED", "SCHEDULED"):
+                assert not lived, "it is said to have ended, and lives"
+                show(f"job {job_id} was decided after {monotonic() - started:.1f} s")
+                del left[job_id]
+
+
 @on_postgres
 def test_what_a_host_that_is_cut_off_runs_has_ended_before_that_is_said(
     other_host: OtherHost, service: Service
@@ -94,17 +109,7 @@ def test_what_a_host_that_is_cut_off_runs_has_ended_before_that_is_said(
     runs = {**once, **cancelled, **again}
     other_host.cut()
     service.cancel(*cancelled)
-    started = monotonic()
-    left = dict(runs)
-    while left:
-        assert monotonic() < started + HANG_SECONDS
-        for job_id, pid in list(left.items()):
-            lived = is_alive(pid)
-            if service.status(job_id) in (*FINAL, "QUEUED", "SCHEDULED"):
-                assert not lived, "it is said to have ended, and lives"
-                seconds = monotonic() - started
-                show(f"job {job_id} was decided {seconds:.1f} s after the cable had been pulled")
-                del left[job_id]
+    ended_before_it_is_said(service, runs)
     for job_id in once:
         assert service.status(job_id) == "ERRORS_ENCOUNTERED"
         assert details(service, job_id)["evidence"] == "WORKER_LOST"
@@ -116,6 +121,29 @@ def test_what_a_host_that_is_cut_off_runs_has_ended_before_that_is_said(
     for job_id in again:
         service.until(lambda: pid_of(service, job_id) != again[job_id])  # noqa: B023 - at once
         assert details(service, job_id)["attempt"] == 2
+        service.cancel(job_id)
+        service.until_status(job_id, "CANCELLED")
+        assert service.evidence(job_id) == "STOPPED_ITSELF"
+
+
+def test_a_service_that_is_started_again_waits_for_what_it_cannot_reach(
+    other_host: OtherHost, serve: Serve
+) -> None:
+    service = serve(*OPTIONS, jobs=("hosts.jobs_there",))
+    cancelled = entered(service, "stays_again__c", 1)
+    again = entered(service, "stays_again__c", 1)
+    other_host.cut()
+    service.end(signal.SIGKILL)
+    service = serve(*OPTIONS, jobs=("hosts.jobs_there",))
+    service.cancel(*cancelled)
+    assert all(is_alive(pid) for pid in (*cancelled.values(), *again.values()))
+    ended_before_it_is_said(service, {**cancelled, **again})
+    for job_id in cancelled:
+        assert service.status(job_id) == "CANCELLED"
+    other_host.mend()
+    other_host.join()
+    for job_id, pid in again.items():
+        service.until(lambda: pid_of(service, job_id) != pid)  # noqa: B023 - at once
         service.cancel(job_id)
         service.until_status(job_id, "CANCELLED")
         assert service.evidence(job_id) == "STOPPED_ITSELF"

@@ -16,6 +16,11 @@ def wide(context: JobContext) -> str:
     return os.environ["RAY_RAYLET_PID"]
 
 
+@job("half__c", cpus=2)
+def half(context: JobContext) -> None:
+    """Of a node."""
+
+
 @job("vast__c", cpus=64)
 def vast(context: JobContext) -> None:
     """No node has so many."""

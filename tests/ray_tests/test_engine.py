@@ -5,18 +5,18 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from engines.conftest import CLOCK, Driver
-from processes import HANG_SECONDS
+from processes import HANG_SECONDS, is_alive
 from ray_tests.conftest import keepers
 from rescind import limits
 from rescind.engines.process.frames import FrameReader, frame
-from rescind.engines.protocol import Ending
+from rescind.engines.protocol import Asked, Ending
 from rescind.engines.ray import handshake
 from rescind.engines.ray.engine import RayEngine
 from rescind.engines.ray.sealing import Certificate, Plain, Sealing, of_keeper
@@ -30,6 +30,64 @@ LOST = (Ending.STOPPED, Evidence.WORKER_LOST)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not heard is lost after a few seconds."""
     monkeypatch.setattr(limits, "NODE_SECONDS", limits.LEASE_MARGIN_SECONDS + 4)
+
+
+class Relay:
+    """Stands between keepers and their worker. When it is cut, the worker hears that its keepers
+    are gone, and they hear nothing any more.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server((host, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._to_worker: list[socket.socket] = []
+        self._to_keepers: list[socket.socket] = []
+        self._is_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                keeper, _ = self._listener.accept()
+                worker = socket.create_connection(self._target)
+                self._to_keepers.append(keeper)
+                self._to_worker.append(worker)
+                for ends in ((keeper, worker), (worker, keeper)):
+                    threading.Thread(target=self._pass, args=ends, daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            if not self._is_cut:
+                target.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        self._is_cut = True
+        for worker in self._to_worker:
+            worker.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for one in (self._listener, *self._to_worker, *self._to_keepers):
+            one.close()
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[[Driver], Relay]]:
+    """Put one between a worker and the keepers that it asks for from now on."""
+    relays: list[Relay] = []
+
+    def put(driver: Driver) -> Relay:
+        lobby = engine_of(driver)._lobby
+        relays.append(Relay(lobby.host, lobby.port))
+        lobby.port = relays[-1].port
+        return relays[-1]
+
+    yield put
+    for one in relays:
+        one.close()
 
 
 def engine_of(driver: Driver) -> RayEngine:
@@ -174,6 +232,65 @@ def test_who_does_not_hear_its_worker_kills_and_goes(soon: None, driver: Driver)
     assert ended.evidence in (Evidence.KILLED, Evidence.WORKER_LOST)
 
 
+def test_what_a_run_said_while_its_worker_stood_still_is_heard(soon: None, driver: Driver) -> None:
+    run = driver.start("echo")
+    engine = engine_of(driver)
+    driver.until(lambda: Asked(run) in driver.events)
+    [place] = engine._places.values()
+    over_at = place.until + limits.LEASE_MARGIN_SECONDS
+    while CLOCK.elapsed() < over_at:  # nobody polls
+        threading.Event().wait(over_at - CLOCK.elapsed())
+    assert driver.end(run).ending is Ending.RETURNED
+
+
+def test_an_engine_is_not_closed_before_what_it_cannot_hear_has_ended(
+    soon: None, make_engine: Callable[..., Driver], relay: Callable[[Driver], Relay]
+) -> None:
+    driver = make_engine()
+    driver.until(lambda: driver.engine.free() > 0)
+    between = relay(driver)
+    driver.entered("waits")
+    [keeper] = keepers()
+    below = keeper.children(recursive=True)
+    between.cut()
+    driver.engine.close()
+    assert below
+    assert not [one for one in below if is_alive(one.pid)]
+
+
+def test_a_placer_that_stands_still_holds_nobody_up(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = driver.entered("waits")
+    engine = engine_of(driver)
+    placer = engine._placer._process
+    assert placer is not None
+    placer.send_signal(signal.SIGSTOP)
+    for _ in range(600):
+        run = driver.start("echo")
+        driver.stop(run)
+        assert driver.end(run).ending is Ending.NOT_ENTERED
+    monkeypatch.setattr(limits, "PLACER_REACH_SECONDS", 1.0)
+    driver.until(lambda: "does not answer" in (driver.engine.problem or ""))
+    monkeypatch.undo()
+    assert placer.returncode is not None
+    assert driver.run("echo").ending is Ending.RETURNED
+    driver.stop(healthy)
+    assert driver.end(healthy).evidence is Evidence.STOPPED_ITSELF
+
+
+def test_an_order_waits_for_its_own_time_not_for_its_keepers(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.run("echo")
+    monkeypatch.setattr(limits, "PLACE_SECONDS_MAX", 2.0)
+    [place] = engine_of(driver)._places.values()
+    old_at = place.waits_since + limits.PLACE_SECONDS_MAX
+    while CLOCK.elapsed() < old_at + 1:
+        assert driver.run("echo").ending is Ending.RETURNED
+    assert list(engine_of(driver)._places.values()) == [place]
+
+
 def test_a_fence_ends_all_runs(driver: Driver) -> None:
     runs = [driver.entered("waits") for _ in range(2)]
     driver.engine.fence(CLOCK.elapsed())
@@ -199,6 +316,15 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
     assert obstacle["small"] is obstacle["wide"] is None
     assert "No node of the cluster is large enough: it asks for" in (obstacle["vast"] or "")
     assert "33,554,432 MiB" in (obstacle["greedy"] or "")
+    held = [driver.start("wide") for _ in range(2)]
+    for run in held:
+        driver.until(lambda: Asked(run) in driver.events)  # noqa: B023 - at once
+    name = "ray_tests.jobs_placed:half"
+    driver.until(lambda: "No node has room" in (driver.engine.obstacle(name) or ""))
+    assert driver.engine.free() > 0, "of each there is one processor"
+    for run in held:
+        driver.end(run)
+    driver.until(lambda: driver.engine.obstacle(name) is None)
     wide = [driver.start("wide") for _ in range(2)]
     nodes = {driver.end(run).result for run in wide}
     assert len(nodes) == 2, "no node has room for both"

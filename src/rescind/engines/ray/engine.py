@@ -9,7 +9,6 @@ import os
 import select
 from collections import deque
 from collections.abc import Sequence
-from itertools import starmap
 
 import msgspec
 import structlog
@@ -23,15 +22,16 @@ from rescind.engines.process.orders import permit_message, run_message, stop_mes
 from rescind.engines.protocol import Ended, Ending, EngineEvent, Order, StopReason
 from rescind.engines.ray.keeper import Spec
 from rescind.engines.ray.lobby import Lobby
+from rescind.engines.ray.outliving import Outliving
 from rescind.engines.ray.place import Place, Shape, Stage
 from rescind.engines.ray.placer_program import PlacerProgram
+from rescind.engines.ray.room import Room
 from rescind.engines.ray.sealing import Certificate
 from rescind.lifecycle import Evidence
 from rescind.model import JobMetadata, RunRef
 
 _log = structlog.get_logger()
 
-_SIZES_NAMED = 3
 _LOST = "The node, or the keeper on it, was lost."
 
 
@@ -54,6 +54,7 @@ class RayEngine:
         host: str | None = None,
         port: int = 0,
         certificate: Certificate | None = None,
+        outliving: Outliving | None = None,
     ) -> None:
         self._modules = list(modules)
         self._slots = slots
@@ -68,17 +69,18 @@ class RayEngine:
         self._withdrawn: deque[tuple[RunRef, StopReason]] = deque()
         """Told to stop before their keeper was there."""
         self._fence_at: float | None = None
-        self._sizes: list[Shape] = []
-        """That nodes have, the largest last."""
-        self._free = Shape(0.0)
+        self._room = Room(clock)
         self._problem: str | None = None
         self._again_at = 0.0
         self._wake_read, self._wake_write = os.pipe()
         for number in (self._wake_read, self._wake_write):
             os.set_blocking(number, False)
-        self._placer = PlacerProgram(address)
+        self._outliving = outliving
+        self._placer = PlacerProgram(address, clock)
         here = self._placer.reach()
         self._lobby = Lobby(clock, host or here, port, certificate)
+        if outliving is not None:
+            outliving.mark()
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
@@ -95,24 +97,12 @@ class RayEngine:
         return self._problem
 
     def obstacle(self, processor: str) -> str | None:
-        """See :meth:`Engine.obstacle`: some node must be large enough, and so much be free."""
+        """See :meth:`Engine.obstacle`."""
         shape = self._shapes.get(processor, Shape())
-        if not self._sizes:
-            return "Ray has not said yet what its nodes have."
-        if not any(shape.fits(size) for size in self._sizes):
-            largest = " or ".join(map(str, self._sizes[: -1 - _SIZES_NAMED : -1]))
-            return (
-                f"No node of the cluster is large enough: it asks for {shape}; the largest has "
-                f"{largest}."
-            )
         idle = [place.shape for place in self._idle()]
-        free = Shape(
-            self._free.cpus + sum(one.cpus for one in idle),
-            self._free.memory_mib + sum(one.memory_mib for one in idle),
-        )
-        if not shape.fits(free):
-            return f"The cluster has no room: it asks for {shape}, and {free} are free."
-        return None
+        alike = (place for place in self._places.values() if place.shape == shape)
+        asked = [place.waits_since for place in alike if place.stage is Stage.ASKED]
+        return self._room.obstacle(shape, idle, min(asked, default=None))
 
     def free(self) -> int:
         """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room."""
@@ -121,8 +111,9 @@ class RayEngine:
         smallest = min((shape.cpus for shape in self._shapes.values()), default=1.0)
         asked = sum(place.stage is Stage.ASKED for place in self._places.values())
         idle = len(self._idle())
-        room = self._slots if smallest <= 0 else int(self._free.cpus // smallest)
-        return max(0, min(self._slots - len(self._by_run), idle + max(0, room - asked)))
+        room = self._room.slots(smallest)
+        room = self._slots if room is None else max(0, room - asked)
+        return max(0, min(self._slots - len(self._by_run), idle + room))
 
     def _idle(self) -> list[Place]:
         """Those that wait for a run, and have not gone meanwhile: we may have stood still."""
@@ -144,7 +135,7 @@ class RayEngine:
             for other in idle:
                 other.let_go()  # what it holds may be what this one needs
             place = self._ask_for(shape)
-        place.order = order
+        place.order, place.waits_since = order, self._clock.elapsed()
         self._by_run[order.run] = place
         if place.ready:
             self._send_order(place)
@@ -205,7 +196,6 @@ class RayEngine:
 
     def poll(self, timeout_seconds: float) -> list[EngineEvent]:
         """See :meth:`Engine.poll`."""
-        self._look_after()
         poll = select.poll()
         heard_by = {
             place.socket.fileno(): place
@@ -217,7 +207,8 @@ class RayEngine:
         for number, place in heard_by.items():
             poll.register(number, select.POLLIN | (select.POLLOUT if place.unsent else 0))
         if self._placer.socket is not None:
-            poll.register(self._placer.socket, select.POLLIN)
+            unsent = select.POLLOUT if self._placer.unsent else 0
+            poll.register(self._placer.socket, select.POLLIN | unsent)
         seconds = min(timeout_seconds, limits.KEEPER_LOOK_SECONDS)
         ready = dict(poll.poll(0 if self._events else seconds * 1000))
         with contextlib.suppress(BlockingIOError):
@@ -232,6 +223,7 @@ class RayEngine:
         for message in self._placer.hear():
             self._heed_placer(message)
         self._withdraw()
+        self._look_after()
         heard = list(self._events)
         self._events.clear()
         return heard
@@ -252,9 +244,8 @@ class RayEngine:
                 place.let_go()
         while self._places:
             self.poll(limits.KEEPER_LOOK_SECONDS)
-            now = self._clock.elapsed()
-            for place in [one for one in self._places.values() if one.is_over(now)]:
-                self._drop(place)
+        if self._outliving is not None:
+            self._outliving.clear()
         self._placer.close()
         self._lobby.close()
         for descriptor in {self._wake_read, self._wake_write} - {-1}:
@@ -270,7 +261,8 @@ class RayEngine:
             return most
         return max(0.0, min(most, self._fence_at - self._clock.elapsed()))
 
-    def _hear(self, place: Place) -> None:
+    def _hear(self, place: Place) -> bool:
+        """Take in what a keeper has said; whether it has said something."""
         try:
             heard = place.hear()
             for message in heard or ():
@@ -280,6 +272,7 @@ class RayEngine:
             heard = None
         if heard is None:
             self._lose(place)
+        return bool(heard)
 
     def _heed(self, place: Place, message: Message) -> None:
         match message["is"]:
@@ -322,7 +315,7 @@ class RayEngine:
     def _lose(self, place: Place) -> None:
         """Its connection is no more. What may have been entered may go on until its time is up."""
         place.close()
-        if place.stage is Stage.ENDING or place.run is None or not place.permitted:
+        if place.run is None or not place.permitted:
             self._drop(place)
         elif place.stage is not Stage.LOST:
             place.stage = Stage.LOST
@@ -368,25 +361,35 @@ class RayEngine:
         now = self._clock.elapsed()
         for place in list(self._places.values()):
             waits = place.stage is Stage.ASKED or place.order is not None
-            if waits and now >= place.asked_at + limits.PLACE_SECONDS_MAX:
+            if waits and now >= place.waits_since + limits.PLACE_SECONDS_MAX:
+                if place.stage is Stage.ASKED:
+                    self._room.refuse(place.shape)
                 place.let_go()
                 self._drop(place)
             elif place.stage is not Stage.ASKED and place.is_over(now):
-                self._drop(place)
+                self._hear_out(place)
         for place in self._idle():
             if now >= place.idle_at + limits.NODE_IDLE_SECONDS:
                 place.let_go()
         self._placer.look_after(now)
+
+    def _hear_out(self, place: Place) -> None:
+        """Its time is over. What it said before is not lost, where we have stood still meanwhile
+        and not heard it yet.
+        """
+        while place.socket is not None and self._hear(place):
+            pass
+        if place.id in self._places and place.is_over(self._clock.elapsed()):
+            self._drop(place)
 
     # Ray
 
     def _heed_placer(self, message: Message) -> None:
         match message["is"]:
             case "nodes":
-                self._sizes = sorted(set(starmap(Shape, message["sizes"])))
-                self._free = Shape(*message["free"])
+                self._room.heed(message["nodes"])
             case "unreachable":
-                self._sizes = []
+                self._room.forget()
                 self._fail(message["error"])
             case "over" if (place := self._places.get(message["id"])) is not None:
                 if place.stage is Stage.ASKED:

@@ -96,11 +96,15 @@ class NodeKeeper(Keeper):
         except OSError:
             self._until = self._clock.elapsed()  # there is no hearing it any more
             return b""
-        self._out += self._sealing.sealed()
+        self._out += self._sealed(b"")
         return clear
 
     def _sealed(self, data: bytes) -> bytes:
-        return self._sealing.sealed(data)
+        try:
+            return self._sealing.sealed(data)
+        except OSError:
+            self._until = self._clock.elapsed()
+            return b""
 
     def _run_id(self) -> list[int] | None:
         return None if self._run is None else self._run.id

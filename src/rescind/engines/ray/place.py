@@ -27,6 +27,9 @@ class Shape(Struct, frozen=True, order=True):
         """Whether there is enough."""
         return self.cpus <= there.cpus and self.memory_mib <= there.memory_mib
 
+    def __add__(self, other: "Shape") -> "Shape":
+        return Shape(self.cpus + other.cpus, self.memory_mib + other.memory_mib)
+
     def __str__(self) -> str:
         memory = f" and {self.memory_mib:,} MiB" if self.memory_mib else ""
         return f"{self.cpus:g} processors{memory}"
@@ -49,7 +52,8 @@ class Place:
         self.secret = ids.mark() + ids.mark()
         self.shape = shape
         self.stage = Stage.ASKED
-        self.asked_at = now
+        self.waits_since = now
+        """Since when its first order, or the order that it has, waits for its keeper."""
         self.idle_at = now
         self.until = now
         """Until then it was told to go on: if it is not heard any more, it has ended by then."""
@@ -85,7 +89,11 @@ class Place:
         with self._lock:
             if self.socket is None:
                 return False
-            self._out += self._sealing.sealed(frame(message))
+            try:
+                self._out += self._sealing.sealed(frame(message))
+            except OSError:  # TLS has failed: it is heard as the end of the connection
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_RDWR)
             self.flush()
             return True
 

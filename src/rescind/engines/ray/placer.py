@@ -11,9 +11,11 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rescind import limits
+from rescind.clock import SystemClock
 from rescind.engines.process.frames import FrameReader, Message, frame
 from rescind.engines.process.system import die_with_parent, name_process
 from rescind.engines.ray.node import hold
@@ -22,17 +24,23 @@ _READ_BYTES = 64 * 1024
 MIB = 1024 * 1024
 
 
+_FreeByNode = Callable[[], Mapping[str, Mapping[str, float]]]
+
+
 class Placer:
     """See the module."""
 
-    def __init__(self, ray: Any, worker: socket.socket) -> None:
+    def __init__(self, ray: Any, free_by_node: _FreeByNode, worker: socket.socket) -> None:
         self._ray = ray
+        self._free_by_node = free_by_node
+        self._clock = SystemClock()
         self._worker = worker
         self._frames = FrameReader()
         self._hold = ray.remote(max_retries=0)(hold)
         self._places: dict[Any, str] = {}
         """Whose keeper each reference of Ray's is about."""
         self._told: Message | None = None
+        self._told_at = 0.0
 
     def place(self) -> None:
         """Serve until the worker is gone."""
@@ -77,22 +85,23 @@ class Placer:
             self._say({"is": "over", "id": name, "error": error})
 
     def _tell_nodes(self) -> None:
-        """What each node that lives has in all, and all have free, if that has changed."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        message = {
-            "is": "nodes",
-            "sizes": [_shape(node) for node in nodes],
-            "free": _shape(self._ray.available_resources()),
-        }
-        if message != self._told:
-            self._told = message
+        """What each node that lives has in all, and free, if that has changed; and now and then
+        all the same: who says nothing for long stands still.
+        """
+        free = self._free_by_node()
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        both = [(_shape(node["Resources"]), _shape(free.get(node["NodeID"], {}))) for node in nodes]
+        message = {"is": "nodes", "nodes": both}
+        now = self._clock.elapsed()
+        if message != self._told or now >= self._told_at + limits.PLACER_REACH_SECONDS / 4:
+            self._told, self._told_at = message, now
             self._say(message)
 
     def _say(self, message: Message) -> None:
         self._worker.sendall(frame(message))
 
 
-def _shape(resources: dict[str, float]) -> tuple[float, int]:
+def _shape(resources: Mapping[str, float]) -> tuple[float, int]:
     return resources.get("CPU", 0.0), int(resources.get("memory", 0.0)) // MIB
 
 
@@ -105,6 +114,7 @@ def main() -> None:
     worker.set_inheritable(False)
     try:
         ray: Any = importlib.import_module("ray")  # an extra, which takes its time
+        state: Any = importlib.import_module("ray._private.state")  # there alone: by node
         context = ray.init(
             address=address, log_to_driver=False, configure_logging=False, namespace="rescind"
         )
@@ -117,7 +127,7 @@ def main() -> None:
     here = context.address_info["node_ip_address"]
     worker.sendall(frame({"is": "reached", "here": here}))
     with contextlib.suppress(ConnectionError):
-        Placer(ray, worker).place()
+        Placer(ray, state.available_resources_per_node, worker).place()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from rescind import limits
+from rescind.clock import Clock
 from rescind.engines.process.frames import FrameReader, Message, frame
 from rescind.errors import CannotStart
 
@@ -16,8 +17,11 @@ _READ_BYTES = 256 * 1024
 class PlacerProgram:
     """See the module."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, clock: Clock) -> None:
         self._address = address
+        self._clock = clock
+        self._out = bytearray()
+        self._heard_at = clock.elapsed()
         self._frames = FrameReader()
         self._again_at: float | None = None
         self.socket: socket.socket | None = None
@@ -36,6 +40,8 @@ class PlacerProgram:
                 start_new_session=True,
             )
         self._frames = FrameReader()
+        self._out.clear()
+        self._heard_at = self._clock.elapsed()
 
     def reach(self) -> str:
         """Where Ray knows this node. Raises CannotStart when Ray cannot be reached."""
@@ -61,23 +67,42 @@ class PlacerProgram:
     def say(self, message: Message) -> None:
         """Tell it something; one that is gone is started again, and what it was told is lost."""
         if self.socket is not None:
-            with contextlib.suppress(OSError):
-                self.socket.sendall(frame(message))
+            self._out += frame(message)
+            self._flush()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it has not taken yet all that it was told."""
+        return bool(self._out)
+
+    def _flush(self) -> None:
+        """It may stand still, as what it speaks with may: we must not."""
+        with contextlib.suppress(OSError):  # full, or gone, which is heard
+            while self._out and self.socket is not None:
+                sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
+                del self._out[:sent]
 
     def hear(self) -> list[Message]:
         """What it has said."""
         if self.socket is None:
             return []
+        self._flush()
         try:
             data = self.socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return []
+            if self._clock.elapsed() < self._heard_at + limits.PLACER_REACH_SECONDS:
+                return []
+            return self._give_up("does not answer")
         except OSError:
             data = b""
-        if data:
-            return self._frames.feed(data)
+        if not data:
+            return self._give_up("is gone")
+        self._heard_at = self._clock.elapsed()
+        return self._frames.feed(data)
+
+    def _give_up(self, why: str) -> list[Message]:
         self._end()
-        return [{"is": "unreachable", "error": f"Ray at {self._address} is gone."}]
+        return [{"is": "unreachable", "error": f"Ray at {self._address} {why}."}]
 
     def look_after(self, now: float) -> None:
         """Start it again, when it has been gone for a while."""

@@ -279,6 +279,10 @@ WHERE job.id = e.value ->> 'id' AND job.attempt = e.value ->> 'attempt'
     AND job.worker = :worker AND job.status IN ('RUNNING', 'CANCELLING')
 RETURNING id;
 
+-- name: all_held
+-- What workers of this file hold and have not given back.
+SELECT id, attempt FROM job WHERE worker IS NOT NULL AND evidence IS NULL;
+
 -- name: take_over!
 -- The owner of this file has just taken it, so no worker of it lives: what it held is over, but for the
 -- runs that may still go on.

@@ -51,6 +51,12 @@ class SqliteStore(Moves, Reruns, Selections, Operations, Reads, Queries, Listing
     def end_leases(self) -> list[str]:
         return []
 
+    def all_held(self) -> list[RunRef]:
+        """The runs that any worker holds and has not given back."""
+        with self._read_once() as transaction:
+            found = transaction.rows("all_held")
+        return [RunRef(row["id"], row["attempt"]) for row in found]
+
     def take_over(self, going: Collection[RunRef]) -> None:
         """What an earlier owner held is over, but for the runs that may still be going: for the one
         process that has just come to own the file.
