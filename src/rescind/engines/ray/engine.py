@@ -261,8 +261,7 @@ class RayEngine:
             return most
         return max(0.0, min(most, self._fence_at - self._clock.elapsed()))
 
-    def _hear(self, place: Place) -> bool:
-        """Take in what a keeper has said; whether it has said something."""
+    def _hear(self, place: Place) -> None:
         try:
             heard = place.hear()
             for message in heard or ():
@@ -272,7 +271,6 @@ class RayEngine:
             heard = None
         if heard is None:
             self._lose(place)
-        return bool(heard)
 
     def _heed(self, place: Place, message: Message) -> None:
         match message["is"]:
@@ -377,8 +375,8 @@ class RayEngine:
         """Its time is over. What it said before is not lost, where we have stood still meanwhile
         and not heard it yet.
         """
-        while place.socket is not None and self._hear(place):
-            pass
+        while place.has_said_more():
+            self._hear(place)
         if place.id in self._places and place.is_over(self._clock.elapsed()):
             self._drop(place)
 

@@ -1,6 +1,7 @@
 """A keeper on some node, as the worker knows it: asked for, connected, ready, running, gone."""
 
 import contextlib
+import select
 import socket
 import threading
 from enum import Enum
@@ -108,6 +109,15 @@ class Place:
             while self._out and self.socket is not None:
                 sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
                 del self._out[:sent]
+
+    def has_said_more(self) -> bool:
+        """Whether its keeper has said something, or gone, that was not heard yet."""
+        with self._lock:
+            if self.socket is None:
+                return False
+            poll = select.poll()
+            poll.register(self.socket, select.POLLIN)
+            return bool(poll.poll(0))
 
     def hear(self) -> list[Message] | None:
         """What its keeper has said; None when it is connected no more. Raises MalformedFrameError,
