@@ -25,7 +25,7 @@ test: $(VENV)/dev ## set up and run all tests that need nothing but the package 
 
 test-browser: $(VENV)/dev ## tests of the pages in a real browser: Debian's Chromium
 	@command -v chromium >/dev/null || { echo "There is no chromium. Install it: apt-get install --no-install-recommends chromium"; exit 1; }
-	$(BIN)/pytest -n 3 --dist worksteal tests/browser
+	$(BIN)/pytest -n 3 --dist worksteal -o timeout_method=signal tests/browser
 
 test-ray: $(VENV)/ray ## set up Ray and run the tests of the engine ray, on a cluster of two nodes
 	$(BIN)/pytest tests/ray_tests

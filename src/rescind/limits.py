@@ -205,6 +205,8 @@ NODE_CONNECT_SECONDS = 10.0
 """For a keeper on a node of a cluster to reach its worker."""
 NODE_HELLO_BYTES_MAX, NODE_HELLO_SECONDS, NODE_HELLOS_MAX = 4 * 1024, 5.0, 100
 """Of whoever connects to a worker and has proved nothing yet."""
+NODE_ACCEPTS_MAX = 20
+"""So many are let in, and heard, before keepers are heard again."""
 NODE_BEAT_SECONDS = 2.0
 """Between two questions of a keeper on a node whether it may go on."""
 NODE_SECONDS = 30.0

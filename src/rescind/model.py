@@ -186,12 +186,18 @@ class Details(Struct, frozen=True):
     obstacles: list["Obstacle"]
 
 
+EVERY_JOB = "*"
+"""Stands for the names of all jobs that a worker knows, where it says what it does not start."""
+
+
 class Obstacle(Struct, frozen=True):
     """Why a worker does not start a job that is QUEUED, though its turn may have come."""
 
     worker: str | None
     """None: there is none that could."""
     reason: str
+    is_general: bool = False
+    """It is about the worker, not about the job."""
 
 
 class RunRef(Struct, frozen=True):

@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
@@ -68,10 +69,13 @@ class Program:
         )
         assert self.process.stdout is not None
         self.banner: list[str] = []
+        guard = threading.Timer(HANG_SECONDS, self.process.kill)
+        guard.start()
         for line in self.process.stdout:
             self.banner.append(line.rstrip("\n"))
             if ready in line:
                 break
+        guard.cancel()
         assert self.banner, f"it did not start: {(folder / 'stderr.txt').read_text()}"
 
     @property

@@ -214,9 +214,13 @@ def test_a_keeper_that_cannot_reach_its_worker_is_said(make_engine: Callable[...
     assert "could not reach its worker" in (driver.engine.problem or "")
 
 
-def test_a_keeper_that_stands_still_is_made_to_go_on(driver: Driver) -> None:
+def test_a_keeper_that_stands_still_is_made_to_go_on_with_ray_or_without(driver: Driver) -> None:
     run = driver.entered("waits")
     [keeper] = keepers()
+    holders = [one for one in psutil.process_iter() if "ray::rescind" in one.name()]
+    for holder in holders:
+        holder.kill()
+    gone(holders)
     keeper.send_signal(signal.SIGSTOP)
     driver.stop(run)
     assert driver.end(run).evidence is Evidence.STOPPED_ITSELF
@@ -298,6 +302,28 @@ def test_a_fence_ends_all_runs(driver: Driver) -> None:
         assert driver.end(run).evidence in (Evidence.KILLED, Evidence.WORKER_LOST)
 
 
+def test_a_keeper_is_waited_for_as_long_as_it_was_ever_told_to_go_on(driver: Driver) -> None:
+    run = driver.entered("waits")
+    engine = engine_of(driver)
+    [place] = engine._places.values()
+    until = place.until
+    engine._fence_at = CLOCK.elapsed()  # and the keeper does not hear of it
+    engine._heed(place, {"is": "beat", "beat": -1})
+    assert place.until >= until
+    engine._fence_at = None
+    driver.stop(run)
+    driver.end(run)
+
+
+def test_what_nobody_takes_any_more_is_not_tried_again_and_again(driver: Driver) -> None:
+    driver.run("echo")
+    [place] = engine_of(driver)._places.values()
+    place.let_go()
+    assert place.send({"do": "go on", "beat": -1, "seconds": 0.0})
+    assert not place.unsent
+    driver.until(lambda: not engine_of(driver)._places)
+
+
 def test_what_is_told_to_stop_before_its_keeper_is_there_never_starts(driver: Driver) -> None:
     run = driver.start("waits")
     threading.Thread(target=driver.stop, args=(run,)).start()
@@ -328,6 +354,20 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
     wide = [driver.start("wide") for _ in range(2)]
     nodes = {driver.end(run).result for run in wide}
     assert len(nodes) == 2, "no node has room for both"
+
+
+def test_runs_of_other_shapes_leave_keepers_that_wait_alone_where_there_is_room(
+    make_engine: Callable[..., Driver],
+) -> None:
+    driver = make_engine(modules=("ray_tests.jobs_placed",))
+    driver.until(lambda: driver.engine.free() > 0)
+    for name in ("small", "half"):
+        driver.run(name)
+    places = list(engine_of(driver)._places)
+    assert len(places) == 2
+    for name in ("small", "half", "small"):
+        driver.run(name)
+    assert list(engine_of(driver)._places) == places
 
 
 @pytest.mark.parametrize("within_tls", [False, True])

@@ -4,7 +4,7 @@ import pytest
 
 from rescind import limits
 from rescind.lifecycle import Status
-from rescind.model import Obstacle, Registration
+from rescind.model import EVERY_JOB, Obstacle, Registration
 from rescind.store.postgres.store import PostgresStore
 from rescind.store.protocol import Store
 from store.harness import metadata, new_job, place, submit
@@ -36,6 +36,16 @@ def test_what_workers_that_are_alive_say_is_told(store: Store) -> None:
     assert obstacles(store, job_id) == [Obstacle("w-1", "later")]
     store.unregister("w-1")
     assert obstacles(store, job_id) == []
+
+
+def test_what_keeps_a_worker_from_starting_anything_is_told_of_all(store: Store) -> None:
+    large, other = metadata(), metadata()
+    ids = [submit(store, new_job(metadata=known)) for known in (large, other)]
+    store.lease("w-0")
+    said = {large.name: LARGE, EVERY_JOB: "broken"}
+    store.register(worker("w-0", **said), [large, other])
+    assert obstacles(store, ids[0]) == [Obstacle("w-0", LARGE)]
+    assert obstacles(store, ids[1]) == [Obstacle("w-0", "broken", is_general=True)]
 
 
 def test_a_worker_that_is_lost_says_nothing(store: Store) -> None:

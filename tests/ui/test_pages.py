@@ -12,6 +12,7 @@ from rescind.api.application import application
 from rescind.api.http import Context
 from rescind.api.routes import ROUTES
 from rescind.lifecycle import Status
+from rescind.model import EVERY_JOB
 from rescind.store.protocol import Store
 from rescind.ui.pages import ERROR_PAGES
 from rescind.ui.routes import PAGES
@@ -63,14 +64,14 @@ def test_what_keeps_a_job_from_being_started_is_said(api: TestClient, store: Sto
     job_id = harness.submit(store, harness.new_job(metadata=known))
     page = signed_in(api).get(f"/jobs/{job_id}").text
     assert "No worker that is alive knows this job." in page
-    said = {known.name: "No <room>.", "other__c": "No <room>."}
+    said = {known.name: "No <room>.", EVERY_JOB: "No <room>."}
     store.lease(harness.WORKER.by)
     store.register(replace(harness.registration(), obstacles=said), [known])
     page = api.get(f"/jobs/{job_id}").text
     assert "worker-1: No &lt;room&gt;." in page
     assert "No worker that is alive" not in page
     page = api.get("/workers").text
-    assert f"Does not start {known.name}, other__c: No &lt;room&gt;." in page
+    assert f"Does not start any jobs, {known.name}: No &lt;room&gt;." in page
 
 
 def test_who_may_read_all_jobs_sees_the_workers(api: TestClient, store: Store) -> None:

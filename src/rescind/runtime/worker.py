@@ -25,6 +25,7 @@ from rescind.engines.protocol import (
 from rescind.errors import StoreUnavailable
 from rescind.lifecycle import Evidence
 from rescind.model import (
+    EVERY_JOB,
     Actor,
     Job,
     JobMetadata,
@@ -40,6 +41,11 @@ from rescind.runtime.reporter import Reporter, shown
 from rescind.store.protocol import Channel, JobStore
 
 _log = structlog.get_logger()
+
+
+def _line(reason: str) -> str:
+    """A reason in one line that every store can keep."""
+    return " ".join(reason.replace("\0", " ").split())[: limits.REASON_CHARACTERS_SHOWN]
 
 
 class Worker:
@@ -307,8 +313,9 @@ class Worker:
     def _say_alive(self) -> None:
         """Say now and then that this worker lives, what it knows, and what it does not start."""
         elapsed = self._clock.elapsed()
-        problem = self._engine.problem
-        why = self._obstacles if problem is None else dict.fromkeys(self._processors, problem)
+        why = {name: _line(said) for name, said in self._obstacles.items()}
+        if (problem := self._engine.problem) is not None and not self._runs:
+            why[EVERY_JOB] = _line(problem)
         said = structs.replace(self._registration, obstacles=why)
         is_news = said != self._registration
         often = limits.OBSTACLES_SECONDS if is_news else limits.HEARTBEAT_SECONDS

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rescind import limits
 from rescind.errors import RequestRefused
@@ -55,12 +56,20 @@ def monitors(
 
 
 def details(store: JobStore, caller: Caller, job_id: int) -> Details:
-    """One job and its moves. Raises RequestRefused as :func:`job` does."""
+    """One job and its moves. Raises RequestRefused as :func:`job` does. What keeps a worker from
+    starting any job, who may read all jobs is told: it may name other jobs' files, or hosts.
+    """
     owner = readable_owner(caller)
     found = store.details(job_id, owner=owner) if job_id <= limits.JOB_ID_MAX else None
     if found is None:
         raise not_found(job_id)
-    return found
+    if owner is None:
+        return found
+    told = [replace(one, reason=_STARTS_NONE) if one.is_general else one for one in found.obstacles]
+    return replace(found, obstacles=told)
+
+
+_STARTS_NONE = "It starts no jobs now; who may read all jobs is told why."
 
 
 class Log(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from rescind.api.http import Answer, Context, Request, Text
 from rescind.clock import SystemClock
+from rescind.model import EVERY_JOB
 from rescind.ui.paths import here, local
 from rescind.wire.error_types import ErrorType
 
@@ -84,7 +85,7 @@ def by_reason(obstacles: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """What keeps jobs of some names from being started, each reason with its names."""
     names: dict[str, list[str]] = {}
     for name, reason in sorted(obstacles.items()):
-        names.setdefault(reason, []).append(name)
+        names.setdefault(reason, []).append("any jobs" if name == EVERY_JOB else name)
     return list(names.items())
 
 

@@ -77,10 +77,13 @@ class RayEngine:
             os.set_blocking(number, False)
         self._outliving = outliving
         self._placer = PlacerProgram(address, clock)
-        here = self._placer.reach()
-        self._lobby = Lobby(clock, host or here, port, certificate)
-        if outliving is not None:
-            outliving.mark()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._placer.close)
+            here = self._placer.reach()
+            self._lobby = Lobby(clock, host or here, port, certificate)
+            if outliving is not None:
+                outliving.mark()
+            undo.pop_all()
 
     def describe(self) -> Sequence[JobMetadata]:
         """See :meth:`Engine.describe`; asks a process of its own."""
@@ -98,22 +101,25 @@ class RayEngine:
 
     def obstacle(self, processor: str) -> str | None:
         """See :meth:`Engine.obstacle`."""
-        shape = self._shapes.get(processor, Shape())
+        return self._obstacle(self._shapes.get(processor, Shape()))
+
+    def _obstacle(self, shape: Shape) -> str | None:
         idle = [place.shape for place in self._idle()]
-        alike = (place for place in self._places.values() if place.shape == shape)
-        asked = [place.waits_since for place in alike if place.stage is Stage.ASKED]
-        return self._room.obstacle(shape, idle, min(asked, default=None))
+        asked = [place for place in self._places.values() if place.stage is Stage.ASKED]
+        alike = [place.waits_since for place in asked if place.shape == shape]
+        return self._room.obstacle(shape, idle, len(asked), min(alike, default=None))
 
     def free(self) -> int:
-        """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room."""
+        """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room for any of
+        the jobs that nothing stands in the way of: which of them are claimed, the store decides.
+        """
         if self._clock.elapsed() < self._again_at:
             return 0
-        smallest = min((shape.cpus for shape in self._shapes.values()), default=1.0)
+        idle = [place.shape for place in self._idle()]
         asked = sum(place.stage is Stage.ASKED for place in self._places.values())
-        idle = len(self._idle())
-        room = self._room.slots(smallest)
-        room = self._slots if room is None else max(0, room - asked)
-        return max(0, min(self._slots - len(self._by_run), idle + room))
+        shapes = {shape for shape in self._shapes.values() if self._obstacle(shape) is None}
+        room = min((self._room.count(shape, idle, asked) for shape in shapes), default=0)
+        return max(0, min(self._slots - len(self._by_run), room))
 
     def _idle(self) -> list[Place]:
         """Those that wait for a run, and have not gone meanwhile: we may have stood still."""
@@ -132,8 +138,9 @@ class RayEngine:
         alike = [one for one in idle if one.shape == shape]
         place = max(alike, key=lambda one: one.ready, default=None)
         if place is None:
-            for other in idle:
-                other.let_go()  # what it holds may be what this one needs
+            if not self._room.has(shape):
+                for other in idle:
+                    other.let_go()  # what it holds may be what this one needs
             place = self._ask_for(shape)
         place.order, place.waits_since = order, self._clock.elapsed()
         self._by_run[order.run] = place
@@ -276,7 +283,7 @@ class RayEngine:
         match message["is"]:
             case "beat":
                 seconds = self._seconds()
-                place.until = self._clock.elapsed() + seconds
+                place.may_go_on(self._clock.elapsed() + seconds)
                 place.send({"do": "go on", "beat": message["beat"], "seconds": seconds})
             case "ready" | "unready" if place.stage is Stage.KEPT:
                 self._heed_ready(place, message)
@@ -375,10 +382,11 @@ class RayEngine:
         """Its time is over. What it said before is not lost, where we have stood still meanwhile
         and not heard it yet.
         """
-        while place.has_said_more():
+        while place.id in self._places and place.is_over(self._clock.elapsed()):
+            if not place.has_said_more():
+                self._drop(place)
+                return
             self._hear(place)
-        if place.id in self._places and place.is_over(self._clock.elapsed()):
-            self._drop(place)
 
     # Ray
 

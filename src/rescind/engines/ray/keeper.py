@@ -8,9 +8,10 @@ for lost.
 
 import contextlib
 import os
+import signal
 import socket
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -38,7 +39,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     """Where its worker listens."""
-    certificate: bytes | None
+    certificate: bytes | None = None
     """Of its worker, DER; None: they speak without TLS."""
     modules: list[str]
     warm: str
@@ -168,24 +169,38 @@ class _Knock:
         return data
 
 
-def _detach() -> None:
-    """Become nobody's child, and of no group and no session of others."""
-    for _ in range(2):
-        if os.fork() > 0:
+def _detach(hold: int) -> None:
+    """Become the child of nobody but a guard, and of no group and no session of others."""
+    if os.fork() > 0:
+        os._exit(0)
+    os.setsid()
+    if (keeper := os.fork()) > 0:
+        os.close(hold)
+        _guard(keeper)
+    os.setsid()
+
+
+def _guard(keeper: int) -> NoReturn:
+    """Make a keeper go on whenever something has stopped it, as a job may: it keeps its run's
+    times. Ends with it.
+    """
+    name_process("rescind-guard")
+    _leave_streams()
+    while True:
+        _, status = os.waitpid(keeper, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
             os._exit(0)
-        with contextlib.suppress(OSError):  # the second time it is not needed
-            os.setsid()
+        os.kill(keeper, signal.SIGCONT)
 
 
 def main() -> None:
-    """Keep: its spec comes by standard input, ended; the argument is a descriptor that hears its
-    pid, and stays open as long as the keeper lives.
+    """Keep: its spec comes by standard input, ended; the argument is a descriptor that stays open
+    as long as the keeper lives.
     """
     hold = int(sys.argv[1])
     spec = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Spec)
-    _detach()
+    _detach(hold)
     os.set_inheritable(hold, False)
-    os.write(hold, f"{os.getpid()}\n".encode())
     forget_environment("RESCIND_")
     name_process("rescind-keeper")
     _leave_streams()

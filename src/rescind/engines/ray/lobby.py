@@ -1,6 +1,5 @@
 """Where keepers on nodes come in: whoever connects must prove within a while which keeper it is."""
 
-import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 
@@ -34,6 +33,7 @@ class Lobby:
         self._clock = clock
         self._certificate = certificate
         self._guests: dict[int, Guest] = {}
+        self._deaf_until = clock.elapsed()
         try:
             self._listener = socket.create_server((host, port), backlog=limits.NODE_HELLOS_MAX)
         except OSError as error:
@@ -50,14 +50,15 @@ class Lobby:
 
     def descriptors(self) -> list[int]:
         """What to listen to."""
-        return [self._listener.fileno(), *self._guests]
+        listening = self._clock.elapsed() >= self._deaf_until
+        return [*([self._listener.fileno()] if listening else []), *self._guests]
 
     def welcome(self, places: Mapping[str, Place]) -> Iterator[tuple[Place, Guest]]:
         """Let in who knocks, and give those who have proved which keeper they are. They say nothing
         more before they are welcomed.
         """
-        with contextlib.suppress(BlockingIOError, OSError):
-            while True:
+        try:
+            for _ in range(limits.NODE_ACCEPTS_MAX):
                 connection, _ = self._listener.accept()
                 connection.setblocking(False)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -66,12 +67,21 @@ class Lobby:
                 until = self._clock.elapsed() + limits.NODE_HELLO_SECONDS
                 sealing = Plain() if self._certificate is None else self._certificate.sealing()
                 self._guests[connection.fileno()] = Guest(connection, sealing, until)
+        except (BlockingIOError, ConnectionError):
+            pass
+        except OSError:  # no descriptors are left: who waits is let in when there are
+            self._deaf_until = self._clock.elapsed() + limits.KEEPER_LOOK_SECONDS
+        heard = 0
         for number, guest in list(self._guests.items()):
             if self._clock.elapsed() >= guest.until:
                 self._turn_away(number)
                 continue
+            if heard == limits.NODE_ACCEPTS_MAX:
+                break  # others are heard the next time: to prove oneself costs us time
             try:
-                known = self._hear(guest, places)
+                data = self._data(guest)
+                heard += data is not None
+                known = None if data is None else self._hear(guest, data, places)
             except (MalformedFrameError, KeyError, TypeError, ValueError, OSError):
                 self._turn_away(number)
                 continue
@@ -79,14 +89,18 @@ class Lobby:
                 del self._guests[number]
                 yield places[known], guest
 
-    def _hear(self, guest: Guest, places: Mapping[str, Place]) -> str | None:
-        """The keeper that it has proved to be, once it has. Raises for who cannot be one."""
+    def _data(self, guest: Guest) -> bytes | None:
+        """What has come from it, if anything. Raises OSError when it has gone."""
         try:
             data = guest.connection.recv(limits.NODE_HELLO_BYTES_MAX)
         except BlockingIOError:
             return None
         if not data:
             raise OSError("gone")
+        return data
+
+    def _hear(self, guest: Guest, data: bytes, places: Mapping[str, Place]) -> str | None:
+        """The keeper that it has proved to be, once it has. Raises for who cannot be one."""
         clear = guest.sealing.opened(data)
         guest.connection.sendall(guest.sealing.sealed())
         for message in guest.frames.feed(clear):

@@ -1,13 +1,8 @@
 """The one function that Ray runs: it starts a keeper on its node, and holds the place for it."""
 
-import contextlib
 import os
-import select
-import signal
 import subprocess
 import sys
-
-from rescind import limits
 
 
 def hold(spec: bytes) -> None:
@@ -26,7 +21,4 @@ def hold(spec: bytes) -> None:
     )
     os.close(theirs)
     with os.fdopen(held, "rb", buffering=0) as keeper:
-        pid = int(keeper.readline() or 0)
-        while pid and not select.select([keeper], (), (), limits.KEEPER_LOOK_SECONDS)[0]:
-            with contextlib.suppress(OSError):  # a job may have stopped its keeper
-                os.kill(pid, signal.SIGCONT)
+        keeper.read()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rescind import limits
 from rescind.clock import Clock
+from rescind.errors import CannotStart
 from rescind.model import RunRef
 
 
 class Outliving:
-    """The file, for the one owner of the store. What it does raises OSError when it cannot."""
+    """The file, for the one owner of the store."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -39,14 +40,19 @@ class Outliving:
         return {}
 
     def mark(self) -> None:
-        """There may be such runs of ours from now on."""
+        """There may be such runs of ours from now on. Raises CannotStart when it cannot say so."""
         self._ours = True
-        self._path.touch(mode=0o600)
-        folder = os.open(self._path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # a machine that loses its power must not forget it
-        finally:
-            os.close(folder)
+            self._path.touch(mode=0o600)
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # a machine that loses its power must not forget it
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise CannotStart(
+                f"{self._path}, which is to say that jobs run on nodes, cannot be made: {error}."
+            ) from error
 
     def clear(self) -> None:
         """Nothing of ours runs on any node any more; what is of an earlier owner may."""

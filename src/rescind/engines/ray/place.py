@@ -31,9 +31,19 @@ class Shape(Struct, frozen=True, order=True):
     def __add__(self, other: "Shape") -> "Shape":
         return Shape(self.cpus + other.cpus, self.memory_mib + other.memory_mib)
 
+    def times_in(self, there: "Shape") -> int:
+        """How often it fits."""
+        times = [float(limits.SLOTS_MAX)]
+        if self.cpus > 0:
+            times.append(there.cpus // self.cpus)
+        if self.memory_mib > 0:
+            times.append(there.memory_mib // self.memory_mib)
+        return int(min(times))
+
     def __str__(self) -> str:
+        processors = "processor" if self.cpus == 1 else "processors"
         memory = f" and {self.memory_mib:,} MiB" if self.memory_mib else ""
-        return f"{self.cpus:g} processors{memory}"
+        return f"{self.cpus:g} {processors}{memory}"
 
 
 class Stage(Enum):
@@ -80,12 +90,17 @@ class Place:
     ) -> None:
         """Its keeper is there, has proved it, and may go on for so long."""
         self.socket, self._sealing = connection, sealing
-        self.stage, self.until = Stage.KEPT, now + seconds
+        self.stage = Stage.KEPT
+        self.may_go_on(now + seconds)
         self.send({"do": "welcome", "seconds": seconds})
 
+    def may_go_on(self, until: float) -> None:
+        """It is told so now. It may not hear of less than it was told before."""
+        self.until = max(self.until, until)
+
     def send(self, message: Message) -> bool:
-        """Send something, if its keeper is connected. What the connection does not take at once is
-        ``unsent``: see :meth:`flush`.
+        """Send something; whether its keeper was connected, as far as is known. What the connection
+        does not take at once is ``unsent``: see :meth:`flush`.
         """
         with self._lock:
             if self.socket is None:
@@ -105,10 +120,15 @@ class Place:
 
     def flush(self) -> None:
         """Send what the connection takes of what is unsent."""
-        with self._lock, contextlib.suppress(OSError):  # full, or gone, which is heard
-            while self._out and self.socket is not None:
-                sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
-                del self._out[:sent]
+        with self._lock:
+            try:
+                while self._out and self.socket is not None:
+                    sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
+                    del self._out[:sent]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._out.clear()  # nobody takes it any more: what comes last is still heard
 
     def has_said_more(self) -> bool:
         """Whether its keeper has said something, or gone, that was not heard yet."""

@@ -81,7 +81,7 @@ class Placer:
             try:
                 self._ray.get(reference)
             except Exception as failure:  # noqa: BLE001 - whatever Ray says of it is told
-                error = f"{type(failure).__name__}: {str(failure).splitlines()[-1]}"
+                error = f"{type(failure).__name__}: {_last_line(failure)}"
             self._say({"is": "over", "id": name, "error": error})
 
     def _tell_nodes(self) -> None:
@@ -99,6 +99,10 @@ class Placer:
 
     def _say(self, message: Message) -> None:
         self._worker.sendall(frame(message))
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[-1]
 
 
 def _shape(resources: Mapping[str, float]) -> tuple[float, int]:
@@ -119,8 +123,8 @@ def main() -> None:
             address=address, log_to_driver=False, configure_logging=False, namespace="rescind"
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the worker says it
-        last = str(error).splitlines()[-1] if str(error) else type(error).__name__
-        worker.sendall(frame({"is": "unreachable", "error": f"Ray at {address}: {last}"}))
+        said = f"Ray at {address}: {_last_line(error)}"
+        worker.sendall(frame({"is": "unreachable", "error": said}))
         return
     for number_of in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number_of, signal.SIG_DFL)

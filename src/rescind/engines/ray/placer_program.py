@@ -98,7 +98,10 @@ class PlacerProgram:
         if not data:
             return self._give_up("is gone")
         self._heard_at = self._clock.elapsed()
-        return self._frames.feed(data)
+        messages = self._frames.feed(data)
+        if any(message["is"] == "unreachable" for message in messages):
+            self._end()  # it has said why, and ends
+        return messages
 
     def _give_up(self, why: str) -> list[Message]:
         self._end()

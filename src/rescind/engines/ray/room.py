@@ -21,47 +21,59 @@ class Room:
     def heed(self, nodes: Iterable[tuple[tuple[float, int], tuple[float, int]]]) -> None:
         """Ray has said what each node that lives has, in all and free."""
         both = list(nodes)
-        self._sizes = sorted({Shape(*size) for size, _ in both})
-        self._free = sorted(starmap(Shape, (free for _, free in both)))
+        self._sizes = list(starmap(Shape, (size for size, _ in both)))
+        self._free = list(starmap(Shape, (free for _, free in both)))
 
     def forget(self) -> None:
         """Ray is away: nothing is known."""
         self._sizes, self._free = [], []
+        self._again_at.clear()
 
     def refuse(self, shape: Shape) -> None:
         """Ray has found no place for it in good time: others have their turn now."""
-        self._again_at[shape] = self._clock.elapsed() + limits.PLACE_AGAIN_SECONDS
+        if self._sizes:
+            self._again_at[shape] = self._clock.elapsed() + limits.PLACE_AGAIN_SECONDS
 
-    def slots(self, cpus: float) -> int | None:
-        """For how many runs of so many processors there is room; None: any number."""
-        if cpus <= 0:
-            return None if self._sizes else 0
-        return sum(int(free.cpus // cpus) for free in self._free)
+    def count(self, shape: Shape, idle: Sequence[Shape], asked: int) -> int:
+        """How many of it can be started. ``idle``: what is held for runs to come, and may be given
+        back for others; ``asked``: how many places Ray has been asked for that it may not have
+        counted yet.
+        """
+        alike = idle.count(shape)
+        fresh = sum(shape.times_in(free) for free in self._free) - asked
+        if alike or fresh > 0:
+            return alike + max(0, fresh)
+        held = sum(idle, Shape(0.0))
+        return int(asked == 0 and any(shape.fits(free + held) for free in self._free))
+
+    def has(self, shape: Shape) -> bool:
+        """Whether some node has room for it now."""
+        return any(shape.fits(free) for free in self._free)
 
     def obstacle(
-        self, shape: Shape, idle: Sequence[Shape], asked_at: float | None = None
+        self, shape: Shape, idle: Sequence[Shape], asked: int, alike_at: float | None
     ) -> str | None:
-        """Why there is no room for it, in one sentence. ``idle``: what is held for runs to come;
-        ``asked_at``: since when Ray has looked for a place for another like it.
+        """Why there is no room for it, in one sentence. See :meth:`count`; ``alike_at``: since when
+        Ray has looked for a place for another like it.
+
+        The sentence has nothing in it that changes all the time: it is kept.
         """
-        now = self._clock.elapsed()
         if not self._sizes:
             return "Ray has not said yet what its nodes have."
         if not any(shape.fits(size) for size in self._sizes):
+            enough = any(shape.cpus <= size.cpus for size in self._sizes)
+            by = (lambda size: size.memory_mib) if enough else (lambda size: size.cpus)
+            largest = max(self._sizes, key=by)
             return (
                 f"No node of the cluster is large enough: it asks for {shape}; the largest has "
-                f"{self._sizes[-1]}."
+                f"{largest}."
             )
-        if shape in idle:
-            return None
-        held = Shape(sum(one.cpus for one in idle), sum(one.memory_mib for one in idle))
-        if not any(shape.fits(free + held) for free in self._free):
-            return (
-                f"No node has room now: it asks for {shape}; the most that is free on one is "
-                f"{self._free[-1]}."
-            )
-        if now < self._again_at.get(shape, now) or (
-            asked_at is not None and now >= asked_at + limits.PLACE_SLOW_SECONDS
+        now = self._clock.elapsed()
+        slow_at = None if alike_at is None else alike_at + limits.PLACE_SLOW_SECONDS
+        if shape not in idle and (
+            now < self._again_at.get(shape, now) or (slow_at is not None and now >= slow_at)
         ):
-            return f"Ray has not found a place for {shape} yet."
+            return f"Ray has found no place yet for what it asks for: {shape}."
+        if not self.count(shape, idle, asked):
+            return f"No node has room now for what it asks for: {shape}."
         return None

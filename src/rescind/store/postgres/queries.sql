@@ -392,11 +392,14 @@ FROM worker ORDER BY started_at, id;
 
 -- name: obstacles
 -- What keeps jobs of a name from being started: what live workers say, or that none knows them (null).
-SELECT id AS worker, CAST(obstacles AS jsonb) ->> :name AS reason FROM worker
-WHERE CAST(obstacles AS jsonb) ->> :name IS NOT NULL AND EXISTS (
+-- General is what is said of every job.
+SELECT id AS worker, coalesce(said ->> :name, said ->> '*') AS reason,
+    said ->> :name IS NULL AS is_general
+FROM worker CROSS JOIN LATERAL CAST(obstacles AS jsonb) AS said
+WHERE coalesce(said ->> :name, said ->> '*') IS NOT NULL AND EXISTS (
     SELECT 1 FROM worker_lease WHERE worker = worker.id AND expires_at > moment())
 UNION ALL
-SELECT NULL, NULL WHERE NOT EXISTS (
+SELECT NULL, NULL, false WHERE NOT EXISTS (
     SELECT 1 FROM known_job WHERE name = :name AND seen_at > moment() - CAST(:known AS interval))
 ORDER BY worker;
 

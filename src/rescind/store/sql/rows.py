@@ -145,7 +145,8 @@ def to_live_worker(row: Row) -> LiveWorker:
 
 def to_obstacle(row: Row) -> Obstacle:
     """A row of ``obstacles``."""
-    return Obstacle(row["worker"], row["reason"] or "No worker that is alive knows this job.")
+    reason = row["reason"] or "No worker that is alive knows this job."
+    return Obstacle(row["worker"], reason, bool(row["is_general"]))
 
 
 def to_job(row: Row) -> Job:

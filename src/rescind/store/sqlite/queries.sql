@@ -576,9 +576,12 @@ ORDER BY started_at, id;
 
 -- name: obstacles
 -- What keeps jobs of a name from being started: what workers say, or that none knows them (null).
-SELECT id AS worker, obstacles ->> :name AS reason FROM worker WHERE obstacles ->> :name IS NOT NULL
+-- General is what is said of every job.
+SELECT id AS worker, coalesce(obstacles ->> :name, obstacles ->> '*') AS reason,
+    obstacles ->> :name IS NULL AS is_general
+FROM worker WHERE coalesce(obstacles ->> :name, obstacles ->> '*') IS NOT NULL
 UNION ALL
-SELECT NULL, NULL WHERE NOT EXISTS (
+SELECT NULL, NULL, 0 WHERE NOT EXISTS (
     SELECT 1 FROM known_job WHERE name = :name AND seen_at > :now - :known)
 ORDER BY worker;
 
