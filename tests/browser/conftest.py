@@ -11,10 +11,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from process.conftest import Service, database, serve, started
+from process.conftest import Service, database, no_drain, serve, started
 from processes import HANG_SECONDS
 
-__all__ = ["database", "serve", "started"]
+__all__ = ["database", "no_drain", "serve", "started"]
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 740}
 PASSWORD = "correct horse battery"
@@ -97,9 +97,8 @@ class Visit:
 
 
 @pytest.fixture
-def service(serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> Service:
-    """One with two slots, which waits for no job when it ends."""
-    monkeypatch.setenv("RESCIND_DRAIN_SECONDS", "0")
+def service(no_drain: None, serve: Callable[..., Service]) -> Service:
+    """One with two slots."""
     return serve("--slots", "2")
 
 

@@ -1,5 +1,5 @@
 """The examples of the documentation are run against a whole service."""
 
-from process.conftest import database, serve, started
+from process.conftest import database, no_drain, serve, started
 
-__all__ = ["database", "serve", "started"]
+__all__ = ["database", "no_drain", "serve", "started"]

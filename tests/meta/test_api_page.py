@@ -52,7 +52,9 @@ def read(language: str, text: str) -> Any:
     return re.sub(r">\s+<", "><", text.strip()) if language == "xml" else text.strip()
 
 
-def test_every_example_is_answered_as_shown(serve: Callable[..., "Service"]) -> None:
+def test_every_example_is_answered_as_shown(
+    no_drain: None, serve: Callable[..., "Service"]
+) -> None:
     service = serve(jobs=("rescind.demo",))
     environment = {
         **os.environ,

@@ -194,6 +194,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture
+def no_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services wait for no job when they end."""
+    monkeypatch.setenv("RESCIND_DRAIN_SECONDS", "0")
+
+
 AnyProgram = TypeVar("AnyProgram", bound=Program)
 Started = Callable[[AnyProgram], AnyProgram]
 

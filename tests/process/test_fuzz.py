@@ -98,7 +98,7 @@ def sessions(service: Service) -> list[str]:
 
 @on_both_stores
 @pytest.mark.timeout(SECONDS + 240)
-def test_whatever_is_sent_is_answered(serve: Serve, tmp_path: Path) -> None:
+def test_whatever_is_sent_is_answered(no_drain: None, serve: Serve, tmp_path: Path) -> None:
     service = serve(jobs=["rescind.demo"])
     figures = Figures()
     end = monotonic() + SECONDS / 2  # on each store

@@ -28,7 +28,7 @@ EVENTS = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture
-def service(serve: Callable[..., Service], database: str) -> Service:
+def service(no_drain: None, serve: Callable[..., Service], database: str) -> Service:
     """With users; a job of the administrator's runs."""
     started = serve()
     store = SqliteStore(database.removeprefix("sqlite:///"), SystemClock())  # type: ignore[arg-type]  # a path

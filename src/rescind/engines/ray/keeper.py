@@ -79,11 +79,12 @@ class NodeKeeper(Keeper):
             asked_at = self._beats.pop(message["beat"], None)
             for older in [beat for beat in self._beats if beat < message["beat"]]:
                 del self._beats[older]
-            if asked_at is not None:
-                self._until = asked_at + message["seconds"]
-                often = message["seconds"] / limits.LEASE_RENEWALS
-                self._beat_seconds = min(limits.NODE_BEAT_SECONDS, often)
-                message = {"do": "fence", "run": self._run_id(), "fence_at": self._until}
+            if asked_at is None:
+                return
+            self._until = asked_at + message["seconds"]
+            often = message["seconds"] / limits.LEASE_RENEWALS
+            self._beat_seconds = min(limits.NODE_BEAT_SECONDS, often)
+            message = {"do": "fence", "run": self._run_id(), "fence_at": self._until}
         elif message["do"] == "end":
             self._until = min(self._until, self._clock.elapsed() + message["seconds"])
             message = {"do": "fence", "run": self._run_id(), "fence_at": self._until}
