@@ -187,7 +187,8 @@ class Details(Struct, frozen=True):
 
 
 EVERY_JOB = "*"
-"""Stands for the names of all jobs that a worker knows, where it says what it does not start."""
+"""Stands among the names of which a worker says why it starts no jobs: for a reason of its own,
+which stands at each name, too."""
 
 
 class Obstacle(Struct, frozen=True):

@@ -129,11 +129,18 @@ def test_what_goes_wrong_later_is_told_of_what_waits_for_it_until_it_is_mended(
     serve: Serve, tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(JOB)
+
+    def deploy(text: str) -> None:
+        """Put it there as a whole: a slot may be importing it."""
+        other = tmp_path / "other.py"
+        other.write_text(text)
+        other.replace(file)
+
+    deploy(JOB)
     (tmp_path / "rescind.toml").write_text('warm = "fresh"\n')
     service = serve(jobs=("mine",))
     service.until(lambda: service.readiness == (200, "ready"))
-    file.write_text("\n\nraise RuntimeError('deployed half-way')\n" + JOB)
+    deploy("\n\nraise RuntimeError('deployed half-way')\n" + JOB)
     ids = service.submit("mine__c", count=4)
     service.until(lambda: service.readiness[0] == 503)
     _, said = service.readiness
@@ -144,7 +151,7 @@ def test_what_goes_wrong_later_is_told_of_what_waits_for_it_until_it_is_mended(
     service.until(lambda: service.client.get(path).json()["data"]["obstacles"] != [])
     [obstacle] = service.client.get(path).json()["data"]["obstacles"]
     assert "deployed half-way" in obstacle["reason"]
-    file.write_text(JOB)
+    deploy(JOB)
     service.until(lambda: service.readiness == (200, "ready"))
     for job_id in ids:
         service.until_status(job_id, "SUCCESS")

@@ -10,6 +10,12 @@ def small(context: JobContext) -> str:
     return os.environ["RAY_RAYLET_PID"]
 
 
+@job("holds__c", cpus=3)
+def holds(context: JobContext) -> None:
+    context.log("entered")
+    context.sleep(3_600)
+
+
 @job("wide__c", cpus=3)
 def wide(context: JobContext) -> str:
     context.sleep(2)

@@ -283,11 +283,27 @@ def test_a_placer_that_stands_still_holds_nobody_up(
     assert driver.end(healthy).evidence is Evidence.STOPPED_ITSELF
 
 
+def test_what_was_asked_of_a_placer_that_is_gone_is_given_back_at_once(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PLACE_SECONDS_MAX", 10 * HANG_SECONDS)
+    placer = engine_of(driver)._placer._process
+    assert placer is not None
+    placer.send_signal(signal.SIGSTOP)
+    runs = [driver.start("echo") for _ in range(3)]
+    placer.kill()
+    for run in runs:
+        assert driver.end(run).ending is Ending.NOT_ENTERED
+    assert driver.run("echo").ending is Ending.RETURNED
+
+
 def test_an_order_waits_for_its_own_time_not_for_its_keepers(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "NODE_IDLE_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr(limits, "IMPORT_SECONDS_MAX", 0.0)
     driver.run("echo")
-    monkeypatch.setattr(limits, "PLACE_SECONDS_MAX", 2.0)
+    monkeypatch.setattr(limits, "PLACE_SECONDS_MAX", 5.0)
     [place] = engine_of(driver)._places.values()
     old_at = place.waits_since + limits.PLACE_SECONDS_MAX
     while CLOCK.elapsed() < old_at + 1:
@@ -342,13 +358,12 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
     assert obstacle["small"] is obstacle["wide"] is None
     assert "No node of the cluster is large enough: it asks for" in (obstacle["vast"] or "")
     assert "33,554,432 MiB" in (obstacle["greedy"] or "")
-    held = [driver.start("wide") for _ in range(2)]
-    for run in held:
-        driver.until(lambda: Asked(run) in driver.events)  # noqa: B023 - at once
+    held = [driver.entered("holds") for _ in range(2)]
     name = "ray_tests.jobs_placed:half"
     driver.until(lambda: "No node has room" in (driver.engine.obstacle(name) or ""))
     assert driver.engine.free() > 0, "of each there is one processor"
     for run in held:
+        driver.stop(run)
         driver.end(run)
     driver.until(lambda: driver.engine.obstacle(name) is None)
     wide = [driver.start("wide") for _ in range(2)]
@@ -357,8 +372,9 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
 
 
 def test_runs_of_other_shapes_leave_keepers_that_wait_alone_where_there_is_room(
-    make_engine: Callable[..., Driver],
+    make_engine: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "NODE_IDLE_SECONDS", HANG_SECONDS)
     driver = make_engine(modules=("ray_tests.jobs_placed",))
     driver.until(lambda: driver.engine.free() > 0)
     for name in ("small", "half"):

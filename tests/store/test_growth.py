@@ -128,11 +128,12 @@ class Postgres:
     def execute(self, text: str) -> None:
         with psycopg.connect(self._url, autocommit=True) as other:
             other.execute(text.encode())
+            # What it has read is counted now, not when its process has ended, some time later.
+            other.execute("SELECT pg_stat_force_next_flush()")
 
     def make_late(self) -> None:
-        with psycopg.connect(self._url, autocommit=True) as other:
-            other.execute(f"UPDATE job SET run_at = 'epoch' WHERE {EXPORTS}".encode())
-            other.execute("VACUUM ANALYZE job")
+        self.execute(f"UPDATE job SET run_at = 'epoch' WHERE {EXPORTS}")
+        self.execute("VACUUM ANALYZE job")
 
     def close(self) -> None:
         self.store.close()

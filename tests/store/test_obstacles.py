@@ -38,14 +38,18 @@ def test_what_workers_that_are_alive_say_is_told(store: Store) -> None:
     assert obstacles(store, job_id) == []
 
 
-def test_what_keeps_a_worker_from_starting_anything_is_told_of_all(store: Store) -> None:
+def test_what_keeps_a_worker_from_starting_anything_is_told_of_all_that_it_knows(
+    store: Store,
+) -> None:
     large, other = metadata(), metadata()
     ids = [submit(store, new_job(metadata=known)) for known in (large, other)]
     store.lease("w-0")
-    said = {large.name: LARGE, EVERY_JOB: "broken"}
+    said = {large.name: LARGE, EVERY_JOB: "broken", other.name: "broken"}
     store.register(worker("w-0", **said), [large, other])
     assert obstacles(store, ids[0]) == [Obstacle("w-0", LARGE)]
     assert obstacles(store, ids[1]) == [Obstacle("w-0", "broken", is_general=True)]
+    stranger = submit(store)
+    assert obstacles(store, stranger) == [UNKNOWN], "it knows no such job"
 
 
 def test_a_worker_that_is_lost_says_nothing(store: Store) -> None:

@@ -64,14 +64,15 @@ def test_what_keeps_a_job_from_being_started_is_said(api: TestClient, store: Sto
     job_id = harness.submit(store, harness.new_job(metadata=known))
     page = signed_in(api).get(f"/jobs/{job_id}").text
     assert "No worker that is alive knows this job." in page
-    said = {known.name: "No <room>.", EVERY_JOB: "No <room>."}
+    said = {known.name: "No <room>.", EVERY_JOB: "Broken."}
     store.lease(harness.WORKER.by)
     store.register(replace(harness.registration(), obstacles=said), [known])
     page = api.get(f"/jobs/{job_id}").text
     assert "worker-1: No &lt;room&gt;." in page
     assert "No worker that is alive" not in page
     page = api.get("/workers").text
-    assert f"Does not start any jobs, {known.name}: No &lt;room&gt;." in page
+    assert f"Does not start {known.name}: No &lt;room&gt;." in page
+    assert "Does not start any job: Broken." in page
 
 
 def test_who_may_read_all_jobs_sees_the_workers(api: TestClient, store: Store) -> None:

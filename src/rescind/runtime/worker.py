@@ -314,8 +314,8 @@ class Worker:
         """Say now and then that this worker lives, what it knows, and what it does not start."""
         elapsed = self._clock.elapsed()
         why = {name: _line(said) for name, said in self._obstacles.items()}
-        if (problem := self._engine.problem) is not None and not self._runs:
-            why[EVERY_JOB] = _line(problem)
+        if (problem := self._engine.problem) is not None:
+            why = {**dict.fromkeys((EVERY_JOB, *self._processors), _line(problem)), **why}
         said = structs.replace(self._registration, obstacles=why)
         is_news = said != self._registration
         often = limits.OBSTACLES_SECONDS if is_news else limits.HEARTBEAT_SECONDS

@@ -84,8 +84,12 @@ _TEMPLATES = jinja2.Environment(
 def by_reason(obstacles: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """What keeps jobs of some names from being started, each reason with its names."""
     names: dict[str, list[str]] = {}
+    general = obstacles.get(EVERY_JOB)
+    if general is not None:
+        names[general] = ["any job"]
     for name, reason in sorted(obstacles.items()):
-        names.setdefault(reason, []).append("any jobs" if name == EVERY_JOB else name)
+        if reason != general:
+            names.setdefault(reason, []).append(name)
     return list(names.items())
 
 

@@ -305,16 +305,23 @@ class RayEngine:
     def _heed_ready(self, place: Place, message: Message) -> None:
         place.ready = message["is"] == "ready"
         if not place.ready:
-            self._fail(message["error"] or "The next job's process could not start.")
+            # Another node may be better: nobody is held up but who waits for this one.
+            self._tell(message["error"] or "The next job's process could not start.")
+            if place.order is None and place.run is None:
+                place.let_go()
             return
         self._problem = None
         if place.order is not None:
             self._send_order(place)
 
-    def _fail(self, error: str) -> None:
+    def _tell(self, error: str) -> None:
         if self._problem != error:  # it is tried again and again
             _log.error("jobs cannot start", error=error)
         self._problem = error
+
+    def _fail(self, error: str) -> None:
+        """Nothing is started for a moment."""
+        self._tell(error)
         self._again_at = self._clock.elapsed() + limits.KEEPER_RESTART_SECONDS
 
     def _lose(self, place: Place) -> None:
@@ -366,7 +373,10 @@ class RayEngine:
         now = self._clock.elapsed()
         for place in list(self._places.values()):
             waits = place.stage is Stage.ASKED or place.order is not None
-            if waits and now >= place.waits_since + limits.PLACE_SECONDS_MAX:
+            seconds = limits.PLACE_SECONDS_MAX
+            if place.stage is not Stage.ASKED:
+                seconds += limits.IMPORT_SECONDS_MAX * len(self._modules)
+            if waits and now >= place.waits_since + seconds:
                 if place.stage is Stage.ASKED:
                     self._room.refuse(place.shape)
                 place.let_go()
@@ -397,12 +407,16 @@ class RayEngine:
             case "unreachable":
                 self._room.forget()
                 self._fail(message["error"])
-            case "over" if (place := self._places.get(message["id"])) is not None:
-                if place.stage is Stage.ASKED:
+                for asked in list(self._places.values()):
+                    if asked.stage is Stage.ASKED:
+                        self._drop(asked)  # who has asked for it is gone, and Ray's task with it
+            case "over":
+                place = self._places.get(message["id"])
+                if place is not None and place.stage is Stage.ASKED:
                     where = f"{self._lobby.host} port {self._lobby.port}"
                     self._fail(
                         message["error"] or f"A keeper could not reach its worker at {where}"
                     )
                     self._drop(place)
-            case _:
+            case _:  # it has reached Ray, once more
                 self._problem = None

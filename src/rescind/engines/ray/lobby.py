@@ -22,6 +22,7 @@ class Guest:
         self.frames = FrameReader(limits.NODE_HELLO_BYTES_MAX)
         self.asked = handshake.nonce()
         self.id: str | None = None
+        self.spoke = False
 
 
 class Lobby:
@@ -63,7 +64,8 @@ class Lobby:
                 connection.setblocking(False)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if len(self._guests) >= limits.NODE_HELLOS_MAX:
-                    self._turn_away(next(iter(self._guests)))
+                    silent = (number for number, guest in self._guests.items() if not guest.spoke)
+                    self._turn_away(next(silent, next(iter(self._guests))))
                 until = self._clock.elapsed() + limits.NODE_HELLO_SECONDS
                 sealing = Plain() if self._certificate is None else self._certificate.sealing()
                 self._guests[connection.fileno()] = Guest(connection, sealing, until)
@@ -76,7 +78,7 @@ class Lobby:
             if self._clock.elapsed() >= guest.until:
                 self._turn_away(number)
                 continue
-            if heard == limits.NODE_ACCEPTS_MAX:
+            if heard == 2 * limits.NODE_ACCEPTS_MAX:
                 break  # others are heard the next time: to prove oneself costs us time
             try:
                 data = self._data(guest)
@@ -97,6 +99,7 @@ class Lobby:
             return None
         if not data:
             raise OSError("gone")
+        guest.spoke = True
         return data
 
     def _hear(self, guest: Guest, data: bytes, places: Mapping[str, Place]) -> str | None:

@@ -9,7 +9,7 @@ from enum import Enum
 from msgspec import Struct
 
 from rescind import ids, limits
-from rescind.engines.process.frames import FrameReader, Message, frame
+from rescind.engines.process.frames import FrameReader, Message, frame, is_lost
 from rescind.engines.protocol import Order
 from rescind.engines.ray.sealing import Plain, Sealing
 from rescind.model import RunRef
@@ -73,7 +73,6 @@ class Place:
         self._sealing: Sealing = Plain()
         self._out = bytearray()
         self.ready = False
-        self.problem: str | None = None
         self.order: Order | None = None
         """What it is to run once it is ready."""
         self.run: RunRef | None = None
@@ -125,10 +124,9 @@ class Place:
                 while self._out and self.socket is not None:
                     sent = self.socket.send(self._out, socket.MSG_DONTWAIT)
                     del self._out[:sent]
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._out.clear()  # nobody takes it any more: what comes last is still heard
+            except OSError as error:
+                if is_lost(error):  # nobody takes it any more: what comes last is still heard
+                    self._out.clear()
 
     def has_said_more(self) -> bool:
         """Whether its keeper has said something, or gone, that was not heard yet."""

@@ -21,6 +21,9 @@ class PlacerProgram:
         self._address = address
         self._clock = clock
         self._out = bytearray()
+        self._early: list[Message] = []
+        """Said together with that it has reached Ray."""
+        self._looked_at = clock.elapsed()
         self._heard_at = clock.elapsed()
         self._frames = FrameReader()
         self._again_at: float | None = None
@@ -49,11 +52,14 @@ class PlacerProgram:
         self.socket.settimeout(limits.PLACER_REACH_SECONDS)
         try:
             while data := self.socket.recv(_READ_BYTES):
-                for message in self._frames.feed(data):
-                    if message["is"] == "reached":
-                        self.socket.settimeout(None)
-                        return str(message["here"])
+                self._early += self._frames.feed(data)
+                if not self._early:
+                    continue
+                message = self._early.pop(0)
+                if message["is"] != "reached":
                     raise CannotStart(str(message["error"]))
+                self.socket.settimeout(None)
+                return str(message["here"])
         except TimeoutError:
             pass
         finally:
@@ -87,18 +93,23 @@ class PlacerProgram:
         if self.socket is None:
             return []
         self._flush()
+        early, self._early = self._early, []
+        now, looked_at = self._clock.elapsed(), self._looked_at
+        self._looked_at = now
+        if now >= looked_at + limits.PLACER_AGAIN_SECONDS:
+            self._heard_at = now  # it is us who stood still, and maybe it as well
         try:
             data = self.socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            if self._clock.elapsed() < self._heard_at + limits.PLACER_REACH_SECONDS:
-                return []
+            if early or now < self._heard_at + limits.PLACER_REACH_SECONDS:
+                return early
             return self._give_up("does not answer")
         except OSError:
             data = b""
         if not data:
             return self._give_up("is gone")
-        self._heard_at = self._clock.elapsed()
-        messages = self._frames.feed(data)
+        self._heard_at = now
+        messages = early + self._frames.feed(data)
         if any(message["is"] == "unreachable" for message in messages):
             self._end()  # it has said why, and ends
         return messages

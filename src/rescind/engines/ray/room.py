@@ -59,7 +59,7 @@ class Room:
         The sentence has nothing in it that changes all the time: it is kept.
         """
         if not self._sizes:
-            return "Ray has not said yet what its nodes have."
+            return None  # nothing is known, and nothing started
         if not any(shape.fits(size) for size in self._sizes):
             enough = any(shape.cpus <= size.cpus for size in self._sizes)
             by = (lambda size: size.memory_mib) if enough else (lambda size: size.cpus)

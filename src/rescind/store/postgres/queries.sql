@@ -392,11 +392,11 @@ FROM worker ORDER BY started_at, id;
 
 -- name: obstacles
 -- What keeps jobs of a name from being started: what live workers say, or that none knows them (null).
--- General is what is said of every job.
-SELECT id AS worker, coalesce(said ->> :name, said ->> '*') AS reason,
-    said ->> :name IS NULL AS is_general
+-- General is what a worker says of every job.
+SELECT id AS worker, said ->> :name AS reason,
+    said ->> :name IS NOT DISTINCT FROM said ->> '*' AS is_general
 FROM worker CROSS JOIN LATERAL CAST(obstacles AS jsonb) AS said
-WHERE coalesce(said ->> :name, said ->> '*') IS NOT NULL AND EXISTS (
+WHERE said ->> :name IS NOT NULL AND EXISTS (
     SELECT 1 FROM worker_lease WHERE worker = worker.id AND expires_at > moment())
 UNION ALL
 SELECT NULL, NULL, false WHERE NOT EXISTS (

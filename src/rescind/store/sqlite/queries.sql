@@ -576,10 +576,10 @@ ORDER BY started_at, id;
 
 -- name: obstacles
 -- What keeps jobs of a name from being started: what workers say, or that none knows them (null).
--- General is what is said of every job.
-SELECT id AS worker, coalesce(obstacles ->> :name, obstacles ->> '*') AS reason,
-    obstacles ->> :name IS NULL AS is_general
-FROM worker WHERE coalesce(obstacles ->> :name, obstacles ->> '*') IS NOT NULL
+-- General is what a worker says of every job.
+SELECT id AS worker, obstacles ->> :name AS reason,
+    obstacles ->> :name IS obstacles ->> '*' AS is_general
+FROM worker WHERE obstacles ->> :name IS NOT NULL
 UNION ALL
 SELECT NULL, NULL, 0 WHERE NOT EXISTS (
     SELECT 1 FROM known_job WHERE name = :name AND seen_at > :now - :known)
