@@ -120,6 +120,8 @@ def visit(chromium: Browser, service: Service) -> Iterator[Callable[..., Visit]]
 
     yield come
     for context in contexts:
+        for page in context.pages:
+            page.wait_for_load_state()  # a close in the midst of going elsewhere may never return
         context.close()
 
 

@@ -239,6 +239,7 @@ def test_a_job_is_started_with_a_key(visit: Come, service: Service) -> None:
     here.is_live()
     here.page.keyboard.press("s")
     service.until_status(job_id, "RUNNING")
+    expect(here.button("Start now")).to_have_count(0)
 
 
 def test_pages_go_on_by_themselves(visit: Come, service: Service) -> None:

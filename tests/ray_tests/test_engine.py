@@ -352,7 +352,7 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
     driver = make_engine(modules=("ray_tests.jobs_placed",))
     driver.until(lambda: driver.engine.free() > 0)
     obstacle = {
-        name: driver.engine.obstacle(f"ray_tests.jobs_placed:{name}")
+        name: driver.engine.obstacles().get(f"ray_tests.jobs_placed:{name}")
         for name in ("small", "wide", "vast", "greedy")
     }
     assert obstacle["small"] is obstacle["wide"] is None
@@ -360,12 +360,12 @@ def test_runs_are_placed_by_what_they_ask(make_engine: Callable[..., Driver]) ->
     assert "33,554,432 MiB" in (obstacle["greedy"] or "")
     held = [driver.entered("holds") for _ in range(2)]
     name = "ray_tests.jobs_placed:half"
-    driver.until(lambda: "No node has room" in (driver.engine.obstacle(name) or ""))
+    driver.until(lambda: "No node has room" in (driver.engine.obstacles().get(name) or ""))
     assert driver.engine.free() > 0, "of each there is one processor"
     for run in held:
         driver.stop(run)
         driver.end(run)
-    driver.until(lambda: driver.engine.obstacle(name) is None)
+    driver.until(lambda: driver.engine.obstacles().get(name) is None)
     wide = [driver.start("wide") for _ in range(2)]
     nodes = {driver.end(run).result for run in wide}
     assert len(nodes) == 2, "no node has room for both"

@@ -7,7 +7,7 @@ goes on.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rescind.clock import Clock
 from rescind.engines.describe import add_working_directory, checked, describe
@@ -53,9 +53,9 @@ class InlineEngine:
         """See :meth:`Engine.problem`: it has imported them itself."""
         return None
 
-    def obstacle(self, processor: str) -> str | None:  # noqa: ARG002 - all run here
-        """See :meth:`Engine.obstacle`."""
-        return None
+    def obstacles(self) -> Mapping[str, str]:
+        """See :meth:`Engine.obstacles`: all run here."""
+        return {}
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""

@@ -118,8 +118,10 @@ class Engine(Protocol):
         """Why no run can be started, in one line, if something is wrong; from any thread."""
         ...
 
-    def obstacle(self, processor: str) -> str | None:
-        """Why there is no place for a run of it now, as far as is known, in one sentence."""
+    def obstacles(self) -> Mapping[str, str]:
+        """The processors that there is no place for a run of now, as far as is known, and why, in
+        one sentence.
+        """
         ...
 
     def free(self) -> int:

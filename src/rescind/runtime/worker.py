@@ -45,7 +45,8 @@ _log = structlog.get_logger()
 
 def _line(reason: str) -> str:
     """A reason in one line that every store can keep."""
-    return " ".join(reason.replace("\0", " ").split())[: limits.REASON_CHARACTERS_SHOWN]
+    words = reason.replace("\0", " ").encode(errors="replace").decode().split()
+    return " ".join(words)[: limits.REASON_CHARACTERS_SHOWN]
 
 
 class Worker:
@@ -263,9 +264,9 @@ class Worker:
     def _turn(self) -> None:
         """Report what ended, and claim for the slots that are free."""
         free = self._slots_to_fill()
-        obstacles = {name: self._engine.obstacle(where) for name, where in self._processors.items()}
-        self._obstacles = {name: why for name, why in obstacles.items() if why is not None}
-        names = [name for name in obstacles if name not in self._obstacles]
+        told, processors = self._engine.obstacles(), self._processors.items()
+        self._obstacles = {name: told[where] for name, where in processors if where in told}
+        names = [name for name in self._processors if name not in self._obstacles]
         claimed = self._reporter.claim(names, free if names else 0)
         if free:
             self._left_free = free - len(claimed)
@@ -313,13 +314,13 @@ class Worker:
     def _say_alive(self) -> None:
         """Say now and then that this worker lives, what it knows, and what it does not start."""
         elapsed = self._clock.elapsed()
+        if elapsed < self._heartbeat + limits.OBSTACLES_SECONDS:
+            return
         why = {name: _line(said) for name, said in self._obstacles.items()}
         if (problem := self._engine.problem) is not None:
             why = {**dict.fromkeys((EVERY_JOB, *self._processors), _line(problem)), **why}
         said = structs.replace(self._registration, obstacles=why)
-        is_news = said != self._registration
-        often = limits.OBSTACLES_SECONDS if is_news else limits.HEARTBEAT_SECONDS
-        if elapsed >= self._heartbeat + often:
+        if said != self._registration or elapsed >= self._heartbeat + limits.HEARTBEAT_SECONDS:
             self._store.heartbeat(said, self._metadata)
             self._registration, self._heartbeat = said, elapsed
 

@@ -5,7 +5,7 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -84,9 +84,9 @@ class ProcessEngine:
         problems = (keeper.problem for keeper in list(self._keepers))
         return next(filter(None, problems), self._keeper_problem)
 
-    def obstacle(self, processor: str) -> str | None:  # noqa: ARG002 - all run here
-        """See :meth:`Engine.obstacle`."""
-        return None
+    def obstacles(self) -> Mapping[str, str]:
+        """See :meth:`Engine.obstacles`: all run here."""
+        return {}
 
     def free(self) -> int:
         """See :meth:`Engine.free`."""

@@ -7,8 +7,8 @@ more, the time that it was given.
 import contextlib
 import os
 import select
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
@@ -99,15 +99,33 @@ class RayEngine:
         """See :meth:`Engine.problem`."""
         return self._problem
 
-    def obstacle(self, processor: str) -> str | None:
-        """See :meth:`Engine.obstacle`."""
-        return self._obstacle(self._shapes.get(processor, Shape()))
+    def obstacles(self) -> Mapping[str, str]:
+        """See :meth:`Engine.obstacles`."""
+        by_shape = self._by_shape()
+        shapes = self._shapes.items()
+        return {processor: why for processor, shape in shapes if (why := by_shape[shape])}
 
-    def _obstacle(self, shape: Shape) -> str | None:
-        idle = [place.shape for place in self._idle()]
-        asked = [place for place in self._places.values() if place.stage is Stage.ASKED]
-        alike = [place.waits_since for place in asked if place.shape == shape]
-        return self._room.obstacle(shape, idle, len(asked), min(alike, default=None))
+    def _by_shape(self) -> dict[Shape, str | None]:
+        idle, asked_at = self._held(), self._asked_at()
+        asked = sum(map(len, asked_at.values()))
+        return {
+            shape: self._room.obstacle(
+                shape, idle, asked, min(asked_at.get(shape, ()), default=None)
+            )
+            for shape in set(self._shapes.values())
+        }
+
+    def _asked_at(self) -> Mapping[Shape, list[float]]:
+        """Since when Ray looks for places, by what they are to have."""
+        found = defaultdict[Shape, list[float]](list)
+        for place in self._places.values():
+            if place.stage is Stage.ASKED:
+                found[place.shape].append(place.waits_since)
+        return found
+
+    def _held(self) -> list[Shape]:
+        """What is held for runs to come."""
+        return [place.shape for place in self._idle()]
 
     def free(self) -> int:
         """See :meth:`Engine.free`: slots of this worker, as far as the cluster has room for any of
@@ -115,9 +133,9 @@ class RayEngine:
         """
         if self._clock.elapsed() < self._again_at:
             return 0
-        idle = [place.shape for place in self._idle()]
-        asked = sum(place.stage is Stage.ASKED for place in self._places.values())
-        shapes = {shape for shape in self._shapes.values() if self._obstacle(shape) is None}
+        idle = self._held()
+        asked = sum(map(len, self._asked_at().values()))
+        shapes = [shape for shape, obstacle in self._by_shape().items() if obstacle is None]
         room = min((self._room.count(shape, idle, asked) for shape in shapes), default=0)
         return max(0, min(self._slots - len(self._by_run), room))
 
