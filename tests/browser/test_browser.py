@@ -48,6 +48,7 @@ def became(visit: Visit, text: str) -> None:
     status = visit.page.get_by_role("status")
     if visit.scripts:
         expect(status).to_contain_text(text)
+        visit.is_live()  # and has its keys
         return
 
     def so() -> bool:
@@ -220,6 +221,7 @@ def test_everything_can_be_done_with_keys_alone(visit: Come, service: Service) -
     keys.press("j")
     keys.press("Enter")
     expect(here.page).to_have_url(f"{service.address}/jobs/{ids[0]}")
+    here.is_live()  # before its script has run, a page has no keys
     keys.press("c")
     expect(here.page.get_by_role("dialog", name="Cancel 1 job?")).to_be_visible()
     keys.press("Enter")
