@@ -19,7 +19,7 @@ from process.conftest import Service, on_both_stores, show
 from process.fuzzing import Drawer, Drawn
 from processes import HANG_SECONDS
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("FUZZ_SEED", "20"))
 THREADS = 2
 MEMORY_MIB_MAX = 1024
